@@ -1,1 +1,34 @@
-//! colloquy-bus
+//! The way to the broker, and the only crate that speaks JetStream.
+//!
+//! - [`Bus`] is the connection. It [states facts](Bus::state_first) for good: a fact is stored
+//!   once however often it is stated, and `Ok` means that the stream has acknowledged it.
+//! - [`worker`] is the kit that services run in: it pulls, bounds, heartbeats, traces, publishes,
+//!   settles, retries, dead-letters and drains, so that a service is only its handler.
+//! - [`artifacts`] keeps heavy things under content-hash names and verifies what it reads.
+//! - [`kv`] is compare-and-set over key-value buckets, [`log`] reads facts back, [`rpc`] asks and
+//!   answers, [`provision`] makes the broker agree with the contract.
+//! - [`embedded`] supervises a `nats-server` child for a platform that fits on one machine.
+
+#![warn(missing_docs)]
+
+pub mod artifacts;
+mod connect;
+mod deadletter;
+pub mod embedded;
+mod error;
+pub mod kv;
+pub mod log;
+pub mod provision;
+mod publish;
+mod pull;
+pub mod rpc;
+mod settle;
+mod trace;
+pub mod worker;
+
+pub use artifacts::Artifacts;
+pub use connect::{Bus, ConnectOptions, Credentials};
+pub use error::{BusError, Result};
+pub use kv::Kv;
+pub use publish::Stated;
+pub use tokio_util::sync::CancellationToken;

@@ -1,1 +1,13 @@
-//! colloquy-runtime
+//! What every process of the platform needs besides its job.
+//!
+//! - [`telemetry`]: logs, traces over OTLP, metrics for Prometheus.
+//! - [`lifecycle`]: the parts of a process run until a signal, then stop in order.
+//! - [`collector`]: takes and keeps traces where no collector runs.
+//! - [`health`]: `/livez`, `/readyz` and `/metrics` of a process without a gateway.
+
+#![warn(missing_docs)]
+
+pub mod collector;
+pub mod health;
+pub mod lifecycle;
+pub mod telemetry;

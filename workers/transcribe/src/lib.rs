@@ -1,1 +1,30 @@
-//! colloquy-transcribe
+//! Speech to text: recordings of conversations in, transcripts with word times out.
+//!
+//! [`engine`] is the way in. The stages below it, in the order a recording passes them:
+//!
+//! 1. [`recording`]: where samples come from; read block by block, twice, never held whole.
+//! 2. `survey`: the first reading. Voice activity and level per frame, and which channels are
+//!    copies of one another.
+//! 3. `speech` and `windows`: stretches of speech, packed into windows of at most 30 s that are
+//!    cut at pauses only.
+//! 4. `mel`: a window's samples as the log-mel spectrogram that Whisper was trained on.
+//! 5. `model` and `decode`: batches of windows through Whisper, with guards against loops and
+//!    invented text.
+//! 6. `words` and `turns`: tokens become words with times, words become turns.
+
+pub mod engine;
+pub mod error;
+pub mod recording;
+mod service;
+
+mod decode;
+mod mel;
+mod model;
+mod speech;
+mod survey;
+mod turns;
+mod vocabulary;
+mod windows;
+mod words;
+
+pub use service::TranscribeService;

@@ -1,0 +1,37 @@
+# `make help` lists the targets. Everything works from a fresh clone: set-up comes first by itself.
+
+CARGO_FLAGS ?= --locked
+DEMO_DATA   ?= data/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test lint bench samples clean-data
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing and fetch programs and models into the cache
+	@deploy/setup.sh
+
+demo: setup ## Process the sample calls, show what comes back, exit
+	cargo build $(CARGO_FLAGS)
+	rm -rf $(DEMO_DATA)
+	cargo run $(CARGO_FLAGS) --quiet -- demo --data $(DEMO_DATA) --listen 127.0.0.1:0
+
+run: setup ## The same, left running on http://127.0.0.1:8080
+	cargo build $(CARGO_FLAGS)
+	rm -rf $(DEMO_DATA)
+	cargo run $(CARGO_FLAGS) --quiet -- demo --stay --data $(DEMO_DATA)
+
+test: setup ## Unit, broker and end-to-end tests
+	cargo test $(CARGO_FLAGS) --workspace
+
+lint: setup ## Format, clippy, licences and advisories
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	deploy/lint-dependencies.sh
+
+bench: setup ## Benchmarks
+	cargo bench $(CARGO_FLAGS) --workspace
+
+samples: ## Speak the sample calls again (needs voices; see deploy/samples/README.md)
+	python3 deploy/samples/make.py

@@ -1,0 +1,570 @@
+//! Posting a recording, and what became of it.
+
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use colloquy_contract::{
+    AccountId, ConversationId, Envelope, FactId, FactType, Scope,
+    facts::{CallInfo, ConversationReceived},
+    progress::{Progress, Status},
+};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{
+    auth::Caller,
+    idempotency::{self, Claim, Content, IdempotencyKey},
+    metadata,
+    params::{Params, id},
+    problem::{Kind, Problem, ProblemDocument},
+    state::{App, Shared},
+    upload::{self, Received, Recording, Sink},
+    view::{Accepted, Conversation, Page, Summary, path},
+};
+
+/// Our name in facts.
+pub(crate) const SERVICE: &str = "gateway";
+
+/// Tells the client that its request was a repetition.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Most conversations of one page, and how many there are unless asked for.
+const MAX_PAGE: u32 = 200;
+const DEFAULT_PAGE: u32 = 50;
+
+/// Most conversations of one day that a page can choose from.
+const MAX_PER_DAY: usize = 20_000;
+
+/// Most days that one page looks at; each costs a round trip.
+const MAX_DAYS: u32 = 366;
+
+/// No conversation is older than the platform.
+const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
+
+/// Post a recording.
+///
+/// The body is the recording itself, or a form. 202 means that it is stored and will not be lost.
+#[utoipa::path(
+    post,
+    path = "/v1/conversations",
+    tag = "conversations",
+    operation_id = "postConversation",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII \
+            characters. Repeating a request with the same key makes no second conversation."),
+        ("agent" = Option<String>, Query, description = "Reference of the agent, up to 128 \
+            characters"),
+        ("customer" = Option<String>, Query, description = "Reference of the customer, up to 128 \
+            characters"),
+        ("direction" = Option<String>, Query, description = "`inbound` or `outbound`"),
+        ("started_at" = Option<Timestamp>, Query, description = "When the call began"),
+        ("channel_roles" = Option<String>, Query, description = "Who is on each channel, such as \
+            `agent,customer`"),
+        ("language" = Option<String>, Query, description = "ISO 639-1; detected if absent"),
+        ("label" = Option<Vec<String>>, Query, description = "`key:value`, up to 32 times"),
+    ),
+    request_body(
+        description = "The recording: WAV, MP3, FLAC, Ogg, Opus, M4A, WebM, AIFF… In a form it is \
+            the part `audio`; metadata comes as fields of the same names as the query parameters, \
+            or as one JSON part `metadata` (with `labels` as an object), in any order.",
+        content(
+            (String = "audio/*"),
+            (String = "application/octet-stream"),
+            (UploadForm = "multipart/form-data"),
+        ),
+    ),
+    responses(
+        (status = 202, description = "Accepted", body = Accepted, headers(
+            ("Location" = String, description = "The conversation"),
+            ("Idempotent-Replayed" = Option<String>, description = "`true` for a repetition"),
+        )),
+        (status = 408, description = "The body broke off", body = ProblemDocument,
+            content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemDocument,
+            content_type = "application/problem+json"),
+        (status = 415, description = "Not a media type for recordings", body = ProblemDocument,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Empty, a field that cannot be used, or an idempotency key \
+            used for something else", body = ProblemDocument,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<Shared>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let key = IdempotencyKey::of(request.headers())?;
+    let permit = app.uploads.clone().try_acquire_owned().map_err(|_| {
+        Problem::unavailable("As many uploads as this gateway takes are running; try again soon.")
+    })?;
+    let (background, limit) = (app.background.clone(), app.options.upload_timeout);
+    let accepting = async move {
+        let _permit = permit;
+        match key {
+            Some(key) => accept_once(&app, caller.account, key, request).await,
+            None => accept(&app, &caller.account, Claim::new(), request).await,
+        }
+    };
+    // A task of its own: when the client goes away this request is dropped where it stands, but
+    // what was begun is to be ended, or cleaned up after.
+    let accepting = background.spawn(tokio::time::timeout(limit, accepting).in_current_span());
+    let (conversation, replayed) = accepting
+        .await
+        .map_err(|_| Problem::internal())?
+        .unwrap_or_else(|_| {
+            let detail = "The upload took longer than this gateway waits; nothing was accepted.";
+            Err(Problem::new(Kind::Interrupted, detail))
+        })?;
+    let mut response = (StatusCode::ACCEPTED, Json(Accepted::of(conversation))).into_response();
+    let location = HeaderValue::try_from(path(conversation)).map_err(|_| Problem::internal())?;
+    response.headers_mut().insert(header::LOCATION, location);
+    if replayed {
+        response
+            .headers_mut()
+            .insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// The parts of a form.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only describes the form; it is read part by part")]
+pub(crate) struct UploadForm {
+    /// The recording.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    audio: String,
+    /// A JSON object: agent, customer, direction, started_at, channel_roles, language, labels.
+    metadata: Option<String>,
+    /// Reference of the agent.
+    agent: Option<String>,
+    /// Reference of the customer.
+    customer: Option<String>,
+    /// `inbound` or `outbound`.
+    direction: Option<String>,
+    /// When the call began, RFC 3339.
+    started_at: Option<String>,
+    /// Who is on each channel, such as `agent,customer`.
+    channel_roles: Option<String>,
+    /// ISO 639-1.
+    language: Option<String>,
+    /// `key:value`, up to 32 times.
+    label: Option<Vec<String>>,
+}
+
+/// Stores and states; returns whether it had been stated before.
+async fn accept(
+    app: &App,
+    account: &AccountId,
+    claim: Claim,
+    request: Request,
+) -> Result<(ConversationId, bool), Problem> {
+    let scope = scope(account, claim.conversation);
+    let (call, content) = store(app, &scope, &claim, request).await?;
+    let repeated = state(app, scope, call, content).await?;
+    Ok((claim.conversation, repeated))
+}
+
+/// The same under an idempotency key. See [`idempotency`].
+async fn accept_once(
+    app: &App,
+    account: AccountId,
+    key: IdempotencyKey,
+    request: Request,
+) -> Result<(ConversationId, bool), Problem> {
+    let (kv, entry) = (app.idempotency().await?, key.entry(&account));
+    let claim = idempotency::claim(kv, &entry, Claim::new()).await?;
+    let scope = scope(&account, claim.conversation);
+    let (call, content) = match &claim.content {
+        Some(content) => (
+            compare(app, &claim, content, request).await?,
+            content.clone(),
+        ),
+        None => store(app, &scope, &claim, request).await?,
+    };
+    if claim.accepted {
+        return Ok((claim.conversation, true));
+    }
+    // Whoever is first to write down what was posted decides what the key stands for.
+    let mut standing = content.clone();
+    kv.update(&entry, |present: Option<Claim>| {
+        let present = present.unwrap_or_else(|| claim.clone());
+        if let Some(earlier) = present.content {
+            standing = earlier;
+            return None;
+        }
+        standing = content.clone();
+        Some(Claim {
+            content: Some(content.clone()),
+            ..present
+        })
+    })
+    .await?;
+    if !same(&standing, &content) {
+        return Err(idempotency::mismatch());
+    }
+    let repeated = state(app, scope, call, standing.clone()).await?;
+    let done = Claim {
+        content: Some(standing),
+        accepted: true,
+        ..claim.clone()
+    };
+    kv.put(&entry, &done).await?;
+    Ok((claim.conversation, repeated))
+}
+
+fn same(one: &Content, other: &Content) -> bool {
+    one.fingerprint == other.fingerprint && one.recording.sha256 == other.recording.sha256
+}
+
+async fn store(
+    app: &App,
+    scope: &Scope,
+    claim: &Claim,
+    request: Request,
+) -> Result<(CallInfo, Content), Problem> {
+    let sink = Sink::Vault {
+        artifacts: app.bus.artifacts(),
+        scope,
+    };
+    let limit = app.options.max_upload_bytes;
+    let received = upload::receive(request, claim.received_at, &sink, limit).await?;
+    match received {
+        Received {
+            call,
+            recording: Recording::Stored(recording),
+        } => {
+            let fingerprint = metadata::fingerprint(&call);
+            Ok((
+                call,
+                Content {
+                    fingerprint,
+                    recording,
+                },
+            ))
+        }
+        // The vault's sink stores.
+        Received {
+            recording: Recording::Digest(_),
+            ..
+        } => Err(Problem::internal()),
+    }
+}
+
+/// Reads a repetition and compares it with what is in the vault.
+async fn compare(
+    app: &App,
+    claim: &Claim,
+    content: &Content,
+    request: Request,
+) -> Result<CallInfo, Problem> {
+    let limit = app.options.max_upload_bytes;
+    let received = upload::receive(request, claim.received_at, &Sink::Digest, limit).await?;
+    let sha256 = match received.recording {
+        Recording::Digest(sha256) => sha256,
+        Recording::Stored(reference) => reference.sha256,
+    };
+    let fingerprint = metadata::fingerprint(&received.call);
+    if sha256 != content.recording.sha256 || fingerprint != content.fingerprint {
+        return Err(idempotency::mismatch());
+    }
+    Ok(received.call)
+}
+
+/// States the first fact of the conversation. Its id follows from the conversation's, so stating
+/// it again, from here or from another gateway, is the same fact.
+async fn state(app: &App, scope: Scope, call: CallInfo, content: Content) -> Result<bool, Problem> {
+    let kind = FactType::ConversationReceived;
+    let conversation = scope.conversation().ok_or_else(Problem::internal)?;
+    let id = Uuid::new_v5(&conversation.as_uuid(), kind.as_str().as_bytes());
+    let envelope = Envelope {
+        id: FactId::from(id),
+        ..Envelope::first(SERVICE, scope, kind, Timestamp::now())
+    };
+    let fact = ConversationReceived {
+        call,
+        recording: content.recording,
+    };
+    Ok(app.bus.state(&envelope, &fact.into()).await?.repeated)
+}
+
+/// What a conversation is about, to the log.
+pub(crate) fn scope(account: &AccountId, conversation: ConversationId) -> Scope {
+    Scope::Conversation {
+        account: account.clone(),
+        conversation,
+    }
+}
+
+/// Where a conversation stands, from the read model, or from the log where that lags.
+pub(crate) async fn find(
+    app: &App,
+    account: &AccountId,
+    conversation: ConversationId,
+) -> Result<Progress, Problem> {
+    let key = Progress::key(account, conversation);
+    if let Some(found) = app.progress().await?.get::<Progress>(&key).await? {
+        return Ok(found.value);
+    }
+    let history = app.bus.history(&scope(account, conversation)).await?;
+    if history.is_empty() {
+        return Err(Problem::not_found());
+    }
+    let mut progress = Progress::new(conversation);
+    for logged in &history {
+        progress.apply(&logged.envelope, &logged.fact);
+    }
+    Ok(progress)
+}
+
+/// Show a conversation: its status, the time of each step, and what was measured.
+#[utoipa::path(
+    get,
+    path = "/v1/conversations/{id}",
+    tag = "conversations",
+    operation_id = "getConversation",
+    params(("id" = Uuid, Path, description = "The conversation's id")),
+    responses(
+        (status = 200, description = "The conversation", body = Conversation),
+        (status = 404, description = "No such conversation", body = ProblemDocument,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn show(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(conversation): Path<String>,
+    uri: Uri,
+) -> Result<Json<Conversation>, Problem> {
+    Params::read(&uri, &[])?;
+    let progress = find(&app, &caller.account, id(&conversation)?).await?;
+    Ok(Json(progress.into()))
+}
+
+/// List conversations, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/conversations",
+    tag = "conversations",
+    operation_id = "listConversations",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 if absent"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("status" = Option<String>, Query, description = "`queued`, `processing`, `completed`, \
+            `error` or `erased`"),
+        ("agent" = Option<String>, Query, description = "Reference of the agent"),
+        ("from" = Option<String>, Query, description = "Accepted at or after this time or date"),
+        ("to" = Option<String>, Query, description = "Accepted before this time or date"),
+    ),
+    responses((status = 200, description = "A page", body = Page)),
+)]
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Page>, Problem> {
+    let query = ListQuery::read(&uri)?;
+    Ok(Json(walk(&app, &caller.account, &query).await?))
+}
+
+/// Which conversations are asked for.
+#[derive(Debug)]
+struct ListQuery {
+    limit: usize,
+    start: Cursor,
+    status: Option<Status>,
+    agent: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+impl ListQuery {
+    fn read(uri: &Uri) -> Result<Self, Problem> {
+        let params = Params::read(uri, &["limit", "cursor", "status", "agent", "from", "to"])?;
+        let statuses = [
+            ("queued", Status::Queued),
+            ("processing", Status::Processing),
+            ("completed", Status::Completed),
+            ("error", Status::Error),
+            ("erased", Status::Erased),
+        ];
+        let to = params.moment("to")?;
+        let start = match params.text("cursor") {
+            Some(text) => Cursor::read(text)
+                .ok_or_else(|| Problem::bad_request("The cursor is not one of ours."))?,
+            None => Cursor {
+                day: day(to.unwrap_or(Timestamp::MAX).min(tomorrow())),
+                before: None,
+            },
+        };
+        Ok(Self {
+            limit: usize::try_from(params.number("limit", 1, MAX_PAGE, DEFAULT_PAGE)?)
+                .unwrap_or_default(),
+            start,
+            status: params.choice("status", &statuses)?,
+            agent: params.bounded("agent", 128)?.map(str::to_owned),
+            from: params.moment("from")?,
+            to,
+        })
+    }
+
+    fn wants(&self, progress: &Progress) -> bool {
+        let agent = || progress.call.as_ref().and_then(|call| call.agent.as_ref());
+        // Until `received` was read the id itself knows the time, to the day.
+        let received = progress.received_at();
+        self.status.is_none_or(|status| status == progress.status())
+            && self
+                .agent
+                .as_ref()
+                .is_none_or(|wanted| agent() == Some(wanted))
+            && self
+                .from
+                .is_none_or(|from| received.is_some_and(|at| from <= at))
+            && self.to.is_none_or(|to| received.is_some_and(|at| at < to))
+    }
+
+    /// The oldest day that can have anything.
+    fn last_day(&self) -> Date {
+        self.from.map_or(FIRST_DAY, day).max(FIRST_DAY)
+    }
+}
+
+/// Where a page begins: on a day, before a conversation if one of that day was shown already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    day: Date,
+    before: Option<ConversationId>,
+}
+
+impl Cursor {
+    fn text(self) -> String {
+        let before = self.before.map(|id| id.to_string()).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(format!("{}/{before}", self.day))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (day, before) = text.split_once('/')?;
+        let before = if before.is_empty() {
+            None
+        } else {
+            Some(before.parse().ok()?)
+        };
+        Some(Self {
+            day: day.parse().ok()?,
+            before,
+        })
+    }
+}
+
+/// Walks back day by day until the page is full, nothing can follow, or it has looked far enough.
+async fn walk(app: &App, account: &AccountId, query: &ListQuery) -> Result<Page, Problem> {
+    let progress = app.progress().await?;
+    let mut page = Page {
+        conversations: Vec::new(),
+        next_cursor: None,
+    };
+    let mut cursor = query.start;
+    if progress.is_empty(&format!("{account}.>")).await? {
+        return Ok(page);
+    }
+    for _ in 0..MAX_DAYS {
+        if cursor.day < query.last_day() {
+            return Ok(page);
+        }
+        for found in on_day(app, account, cursor).await? {
+            if !query.wants(&found) {
+                continue;
+            }
+            if page.conversations.len() == query.limit {
+                page.next_cursor = Some(cursor.text());
+                return Ok(page);
+            }
+            cursor.before = Some(found.conversation);
+            page.conversations.push(Summary::from(found));
+        }
+        let Ok(day) = cursor.day.yesterday() else {
+            return Ok(page);
+        };
+        cursor = Cursor { day, before: None };
+    }
+    page.next_cursor = Some(cursor.text());
+    Ok(page)
+}
+
+/// The conversations of a day before the cursor, newest first.
+async fn on_day(app: &App, account: &AccountId, cursor: Cursor) -> Result<Vec<Progress>, Problem> {
+    let kv = app.progress().await?;
+    let filter = format!("{account}.{}.*", cursor.day.strftime("%Y%m%d"));
+    if kv.is_empty(&filter).await? {
+        return Ok(Vec::new());
+    }
+    let found = kv.list::<Progress>(&filter, MAX_PER_DAY).await?;
+    if found.len() == MAX_PER_DAY {
+        tracing::warn!(
+            limit = MAX_PER_DAY,
+            "a day has more conversations than a list can show"
+        );
+    }
+    let mut found: Vec<Progress> = found.into_iter().map(|(_, progress)| progress).collect();
+    found.retain(|progress| {
+        cursor
+            .before
+            .is_none_or(|before| progress.conversation < before)
+    });
+    found.sort_unstable_by_key(|progress| std::cmp::Reverse(progress.conversation));
+    Ok(found)
+}
+
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+/// Clocks of gateways differ, so a list begins a day ahead.
+fn tomorrow() -> Timestamp {
+    Timestamp::now()
+        .saturating_add(24.hours())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_round_trip() {
+        let day = jiff::civil::date(2026, 11, 21);
+        for before in [None, Some(ConversationId::generate())] {
+            let cursor = Cursor { day, before };
+            assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
+        }
+        for bad in ["", "x", "Zm9v", &URL_SAFE_NO_PAD.encode("2026-11-21/x")] {
+            assert_eq!(Cursor::read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn list_queries_are_checked() {
+        let read = |query: &str| ListQuery::read(&format!("/x?{query}").parse().unwrap());
+        assert!(read("limit=200&status=error&agent=a&from=2026-01-01&to=2026-02-01").is_ok());
+        for bad in [
+            "limit=0",
+            "limit=201",
+            "status=x",
+            "from=x",
+            "cursor=x",
+            "page=2",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            read("to=2026-02-01").unwrap().start.day,
+            jiff::civil::date(2026, 2, 1)
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The connection: one per process, cheap to clone.
+
+use std::{path::PathBuf, time::Duration};
+
+use async_nats::{Client, Event, jetstream};
+use colloquy_contract::Bucket;
+use rand::Rng;
+
+use crate::{Artifacts, BusError, Kv, Result};
+
+/// How long the broker may take to acknowledge one message.
+pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest pause between two attempts to reconnect.
+const RECONNECT_CEILING: Duration = Duration::from_secs(4);
+
+/// Who we are to the broker.
+#[derive(Debug, Clone, Default)]
+pub enum Credentials {
+    /// Whoever the address says, or nobody.
+    #[default]
+    None,
+    /// User and password.
+    Password {
+        /// User.
+        user: String,
+        /// Password.
+        password: String,
+    },
+    /// A file with a JWT and an nkey seed, as made by `nsc`.
+    File(PathBuf),
+}
+
+/// Where the broker is and who we are.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// Address such as `nats://host:4222`; several are separated by commas.
+    pub url: String,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// Name of the connection, shown by the broker.
+    pub name: String,
+    /// Certificate authorities to trust besides the system's.
+    pub root_certificates: Option<PathBuf>,
+}
+
+/// The connection to the broker.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: Client,
+    jetstream: jetstream::Context,
+}
+
+impl Bus {
+    /// Connects, or says why not within ten seconds. Later losses are mended for ever.
+    pub async fn connect(options: ConnectOptions) -> Result<Self> {
+        let shown = without_credentials(&options.url);
+        let mut nats = async_nats::ConnectOptions::new()
+            .name(&options.name)
+            .connection_timeout(Duration::from_secs(10))
+            .ping_interval(Duration::from_secs(20))
+            .request_timeout(Some(ACK_TIMEOUT))
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback(|event| async move { log_event(&event) });
+        nats = match options.credentials {
+            Credentials::None => nats,
+            Credentials::Password { user, password } => nats.user_and_password(user, password),
+            Credentials::File(path) => {
+                let text = tokio::fs::read_to_string(&path).await.map_err(|error| {
+                    BusError::Settings(format!("the credentials file cannot be read: {error}"))
+                })?;
+                nats.credentials(&text).map_err(|error| {
+                    BusError::Settings(format!("the credentials file is malformed: {error}"))
+                })?
+            }
+        };
+        if let Some(path) = options.root_certificates {
+            nats = nats.add_root_certificates(path).require_tls(true);
+        }
+        let addresses: Vec<async_nats::ServerAddr> = options
+            .url
+            .split(',')
+            .map(|address| address.trim().parse())
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| {
+                BusError::Settings(format!("'{shown}' is not a broker address: {error}"))
+            })?;
+        let client = nats
+            .connect(addresses)
+            .await
+            .map_err(|source| BusError::Connect { url: shown, source: source.into() })?;
+        let jetstream = jetstream::context::ContextBuilder::new()
+            .timeout(ACK_TIMEOUT)
+            .ack_timeout(ACK_TIMEOUT)
+            .build(client.clone());
+        Ok(Self { client, jetstream })
+    }
+
+    /// The artifacts of both trust zones.
+    pub fn artifacts(&self) -> Artifacts {
+        Artifacts::new(self.jetstream.clone())
+    }
+
+    /// The key-value bucket of this name.
+    pub async fn kv(&self, bucket: &'static str) -> Result<Kv> {
+        Kv::open(&self.jetstream, bucket).await
+    }
+
+    /// Whether the connection stands and the broker answers.
+    pub async fn ping(&self) -> bool {
+        let connected =
+            self.client.connection_state() == async_nats::connection::State::Connected;
+        connected && tokio::time::timeout(Duration::from_secs(2), self.client.flush()).await.is_ok()
+    }
+
+    /// Hands over what is buffered and closes the connection, within a few seconds.
+    pub async fn close(&self) {
+        let closing = async {
+            let _ = self.client.flush().await;
+            let _ = self.client.drain().await;
+            while self.client.connection_state() == async_nats::connection::State::Connected {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(ACK_TIMEOUT, closing).await;
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) const fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+}
+
+/// Full jitter over an exponential ceiling, so that clients do not come back all at once.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let exponent = u32::try_from(attempts.min(10)).unwrap_or(10);
+    let ceiling = Duration::from_millis(10).saturating_mul(1 << exponent).min(RECONNECT_CEILING);
+    rand::rng().random_range(Duration::ZERO..=ceiling)
+}
+
+fn log_event(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("broker connected"),
+        Event::Disconnected => tracing::warn!("broker disconnected; reconnecting"),
+        Event::LameDuckMode => tracing::info!("broker is about to leave; will reconnect"),
+        Event::SlowConsumer(_) => tracing::warn!("the broker calls us a slow consumer"),
+        Event::ServerError(error) => tracing::error!(%error, "broker error"),
+        Event::ClientError(error) => tracing::warn!(%error, "broker client error"),
+        Event::Draining | Event::Closed => tracing::debug!("broker connection closing"),
+    }
+}
+
+fn without_credentials(urls: &str) -> String {
+    let clean = |address: &str| match url::Url::parse(address.trim()) {
+        Ok(mut url) => {
+            // Both fail only for addresses that cannot have credentials.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        Err(_) => address.rsplit('@').next().unwrap_or_default().to_owned(),
+    };
+    urls.split(',').map(clean).collect::<Vec<_>>().join(",")
+}
+
+/// The bucket's stream, as JetStream names it.
+pub(crate) fn object_stream(bucket: Bucket) -> String {
+    format!("OBJ_{bucket}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        assert_eq!(without_credentials("nats://u:p@host:4222"), "nats://host:4222");
+        assert_eq!(without_credentials("u:p@host, nats://a:b@c"), "host,nats://c");
+    }
+
+    #[test]
+    fn reconnecting_is_bounded() {
+        for attempts in [0, 1, 5, 50, usize::MAX] {
+            assert!(reconnect_delay(attempts) <= RECONNECT_CEILING);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Key-value buckets with compare-and-set.
+
+use async_nats::jetstream::{self, kv};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{BusError, Result};
+
+/// How often a compare-and-set is tried before the caller is told.
+const UPDATE_ATTEMPTS: u32 = 64;
+
+/// A key-value bucket of JSON values.
+#[derive(Debug, Clone)]
+pub struct Kv {
+    store: kv::Store,
+}
+
+/// A value and the revision it was read at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// Its revision, for compare-and-set.
+    pub revision: u64,
+}
+
+impl Kv {
+    pub(crate) async fn open(jetstream: &jetstream::Context, bucket: &str) -> Result<Self> {
+        let store = jetstream.get_key_value(bucket).await.map_err(|error| BusError::Kv {
+            operation: "open",
+            bucket: bucket.to_owned(),
+            source: error.into(),
+        })?;
+        Ok(Self { store })
+    }
+
+    /// The value of a key; `None` if there is none.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>> {
+        let entry = self.store.entry(key).await.map_err(|error| self.error("get", error))?;
+        match entry {
+            Some(entry) if entry.operation == kv::Operation::Put => Ok(Some(Versioned {
+                value: self.decode(&entry.value)?,
+                revision: entry.revision,
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    /// Creates a key; `false` if it exists.
+    pub async fn create<T: Serialize>(&self, key: &str, value: &T) -> Result<bool> {
+        match self.store.create(key, self.encode(value)?).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(self.error("create", error)),
+        }
+    }
+
+    /// Sets a key, whatever it holds.
+    pub async fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<()> {
+        let value = self.encode(value)?;
+        self.store.put(key, value).await.map(drop).map_err(|error| self.error("put", error))
+    }
+
+    /// Changes a key by compare-and-set until it holds. `change` is handed the present value and
+    /// returns the next, or `None` to leave it; it may run several times.
+    pub async fn update<T, F>(&self, key: &str, mut change: F) -> Result<()>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> Option<T> + Send,
+    {
+        for _ in 0..UPDATE_ATTEMPTS {
+            let (present, revision) = match self.get::<T>(key).await? {
+                Some(found) => (Some(found.value), Some(found.revision)),
+                None => (None, None),
+            };
+            let Some(next) = change(present) else { return Ok(()) };
+            let changed = match revision {
+                None => self.create(key, &next).await?,
+                Some(revision) => self.compare_and_set(key, &next, revision).await?,
+            };
+            if changed {
+                return Ok(());
+            }
+        }
+        Err(self.error("update", "others kept changing the key"))
+    }
+
+    /// Sets a key if it is still at `revision`; `false` if not.
+    pub async fn compare_and_set<T: Serialize>(
+        &self,
+        key: &str,
+        value: &T,
+        revision: u64,
+    ) -> Result<bool> {
+        match self.store.update(key, self.encode(value)?, revision).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
+            Err(error) => Err(self.error("update", error)),
+        }
+    }
+
+    /// All keys that match a filter such as `account.*` with their values, at most `limit`.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        filter: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, T)>> {
+        let mut found = Vec::new();
+        let mut watch = self
+            .store
+            .watch_with_history(filter)
+            .await
+            .map_err(|error| self.error("list", error))?;
+        if self.is_empty(filter).await? {
+            return Ok(found);
+        }
+        while let Some(entry) = watch.try_next().await.map_err(|error| self.error("list", error))? {
+            if entry.operation == kv::Operation::Put {
+                found.push((entry.key, self.decode(&entry.value)?));
+            }
+            if entry.delta == 0 || found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether no key matches the filter. One round trip.
+    pub async fn is_empty(&self, filter: &str) -> Result<bool> {
+        let subject = format!("{}{filter}", self.store.prefix);
+        match self.store.stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(_) => Ok(false),
+            Err(error)
+                if error.kind()
+                    == jetstream::stream::LastRawMessageErrorKind::NoMessageFound =>
+            {
+                Ok(true)
+            }
+            Err(error) => Err(self.error("list", error)),
+        }
+    }
+
+    fn encode<T: Serialize>(&self, value: &T) -> Result<Bytes> {
+        serde_json::to_vec(value).map(Bytes::from).map_err(|source| self.value_error(source))
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        serde_json::from_slice(bytes).map_err(|source| self.value_error(source))
+    }
+
+    fn value_error(&self, source: serde_json::Error) -> BusError {
+        BusError::Value { what: format!("key-value bucket {}", self.store.name), source }
+    }
+
+    fn error<E>(&self, operation: &'static str, source: E) -> BusError
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        BusError::Kv { operation, bucket: self.store.name.clone(), source: source.into() }
+    }
+}

@@ -1,0 +1,228 @@
+//! Stating facts: once for good, acknowledged, with bounded retries.
+//!
+//! A fact's subject may hold one message (`Nats-Expected-Last-Subject-Sequence: 0`). If one is
+//! there already and has our id, we have stated it before; if it has another id, somebody stated
+//! something else, and that is a conflict. Unlike the broker's duplicate window this holds for as
+//! long as the log does. A fact that may be stated again (`conversation.failed`, after it was
+//! redriven) is guarded by the sequence of the last one instead.
+
+use std::time::Duration;
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        context::{PublishError, PublishErrorKind},
+        message::PublishMessage,
+        stream::{LastRawMessageErrorKind, Stream},
+    },
+};
+use colloquy_contract::{
+    Envelope, Fact, FactType, Scope,
+    envelope::{EnvelopeError, header},
+    facts::FactData,
+    streams,
+    subject::{SubjectError, template},
+};
+use jiff::Timestamp;
+use tracing::Instrument;
+
+use crate::{Bus, BusError, Result, connect::ACK_TIMEOUT, trace};
+
+/// How often a publish is tried before the caller is told.
+const PUBLISH_ATTEMPTS: u32 = 5;
+
+/// JetStream's code for a wrong expected sequence on a replicated stream.
+const WRONG_LAST_SEQUENCE_CONSTANT: u64 = 10_164;
+
+/// A fact that stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stated {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Whether it stood there before.
+    pub repeated: bool,
+}
+
+impl Bus {
+    /// States a fact that no other fact caused.
+    ///
+    /// For the same `id` it is one fact, however often it is stated; see [`Bus::state`].
+    pub async fn state_first<D: FactData>(
+        &self,
+        service: &str,
+        scope: Scope,
+        data: D,
+    ) -> Result<Stated> {
+        let envelope = Envelope::first(service, scope, D::TYPE, Timestamp::now());
+        self.state(&envelope, &data.into()).await
+    }
+
+    /// States a fact: `Ok` once the stream has acknowledged it, now or earlier.
+    ///
+    /// # Errors
+    /// [`BusError::Conflict`] if its subject holds another fact; [`BusError::Publish`] if there was
+    /// no acknowledgement in time, in which case stating it again is safe.
+    pub async fn state(&self, envelope: &Envelope, fact: &Fact) -> Result<Stated> {
+        let subject = envelope
+            .subject()
+            .ok_or(EnvelopeError::Subject(SubjectError::Shape))?
+            .to_string();
+        let stream = self
+            .jetstream()
+            .get_stream_no_info(streams::of_fact(envelope.fact_type).name)
+            .await
+            .map_err(|error| publish_error(envelope.fact_type.as_str(), 0, error))?;
+        let template = template(envelope.fact_type);
+        let span = tracing::info_span!(
+            "publish",
+            otel.name = format!("publish {template}"),
+            otel.kind = "producer",
+            messaging.system = "nats",
+            messaging.operation.name = "publish",
+            messaging.operation.type = "send",
+            messaging.destination.name = %subject,
+            messaging.destination.template = %template,
+            messaging.message.id = %envelope.id,
+            messaging.message.conversation_id = %envelope.scope.correlation(),
+        );
+        let mut headers = HeaderMap::new();
+        for (name, value) in envelope.headers() {
+            headers.insert(name, value);
+        }
+        trace::inject(&span, &mut headers);
+        let payload = fact.to_json().map_err(EnvelopeError::Data)?;
+        let message = Outgoing { subject, headers, payload, envelope };
+        self.state_until_acknowledged(&stream, message).instrument(span).await
+    }
+
+    async fn state_until_acknowledged(
+        &self,
+        stream: &Stream<()>,
+        message: Outgoing<'_>,
+    ) -> Result<Stated> {
+        let fact_type = message.envelope.fact_type;
+        let mut expected = 0;
+        let mut attempt = 1;
+        loop {
+            match self.publish_once(&message, expected).await {
+                Ok(stated) => return Ok(stated),
+                Err(error) if is_conflict(&error) => {
+                    let standing = last_on_subject(stream, &message.subject).await?;
+                    match standing {
+                        Some((id, sequence)) if id == message.envelope.id.to_string() => {
+                            return Ok(Stated { sequence, repeated: true });
+                        }
+                        Some((_, sequence)) if may_repeat(fact_type) => expected = sequence,
+                        Some(_) => {
+                            return Err(BusError::Conflict { what: fact_type.to_string() });
+                        }
+                        // It was purged in between.
+                        None => expected = 0,
+                    }
+                    if attempt == PUBLISH_ATTEMPTS {
+                        return Err(publish_error(fact_type.as_str(), attempt, error));
+                    }
+                }
+                Err(error) if attempt == PUBLISH_ATTEMPTS || !is_transient(&error) => {
+                    return Err(publish_error(fact_type.as_str(), attempt, error));
+                }
+                Err(error) => {
+                    tracing::warn!(%fact_type, attempt, %error, "no acknowledgement; trying again");
+                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn publish_once(
+        &self,
+        message: &Outgoing<'_>,
+        expected: u64,
+    ) -> std::result::Result<Stated, PublishError> {
+        let publish = PublishMessage::build()
+            .headers(message.headers.clone())
+            .payload(message.payload.clone().into())
+            .message_id(message.envelope.id.to_string())
+            .expected_last_subject_sequence(expected)
+            .expected_stream(streams::of_fact(message.envelope.fact_type).name);
+        let ack = self.send(message.subject.clone(), publish).await?;
+        Ok(Stated { sequence: ack.sequence, repeated: ack.duplicate })
+    }
+
+    /// Publishes and awaits the stream's acknowledgement, within [`ACK_TIMEOUT`].
+    pub(crate) async fn send(
+        &self,
+        subject: String,
+        publish: PublishMessage,
+    ) -> std::result::Result<async_nats::jetstream::publish::PublishAck, PublishError> {
+        let publishing = async { self.jetstream().send_publish(subject, publish).await?.await };
+        tokio::time::timeout(ACK_TIMEOUT, publishing)
+            .await
+            .unwrap_or_else(|_| Err(PublishError::new(PublishErrorKind::TimedOut)))
+    }
+}
+
+struct Outgoing<'a> {
+    subject: String,
+    headers: HeaderMap,
+    payload: Vec<u8>,
+    envelope: &'a Envelope,
+}
+
+/// Whether a fact may be stated several times for the same conversation.
+const fn may_repeat(fact: FactType) -> bool {
+    matches!(fact, FactType::ConversationFailed)
+}
+
+fn is_conflict(error: &PublishError) -> bool {
+    match error.kind() {
+        PublishErrorKind::WrongLastSequence => true,
+        PublishErrorKind::Other => api_code(error) == Some(WRONG_LAST_SEQUENCE_CONSTANT),
+        _ => false,
+    }
+}
+
+/// A stream that is missing for a moment (leader election) looks as if it did not exist.
+fn is_transient(error: &PublishError) -> bool {
+    match error.kind() {
+        PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe
+        | PublishErrorKind::MaxAckPending
+        | PublishErrorKind::StreamNotFound => true,
+        // 429 too many requests, 503 unavailable, such as "insufficient resources".
+        PublishErrorKind::Other => {
+            api_error(error).is_some_and(|error| matches!(error.code(), 429 | 503))
+        }
+        _ => false,
+    }
+}
+
+fn api_error(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+fn api_code(error: &PublishError) -> Option<u64> {
+    api_error(error).map(|error| error.error_code().0)
+}
+
+fn publish_error<E>(what: &str, attempts: u32, source: E) -> BusError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    BusError::Publish { what: what.to_owned(), attempts, source: source.into() }
+}
+
+/// Id and sequence of the last message on a subject.
+async fn last_on_subject(stream: &Stream<()>, subject: &str) -> Result<Option<(String, u64)>> {
+    match stream.get_last_raw_message_by_subject(subject).await {
+        Ok(message) => {
+            let id = message.headers.get(header::ID).map(|id| id.as_str().to_owned());
+            Ok(Some((id.unwrap_or_default(), message.sequence)))
+        }
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => {
+            Err(BusError::Log { what: "the fact's subject".to_owned(), source: error.into() })
+        }
+    }
+}

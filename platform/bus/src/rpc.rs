@@ -1,0 +1,132 @@
+//! Asking and answering: requests to whoever serves a subject, gathered from all of them.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use futures::{StreamExt, future::BoxFuture};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+use crate::{Bus, BusError, Result, trace};
+
+/// Requests that one server answers at once.
+const CONCURRENT_REQUESTS: usize = 16;
+
+/// Most replies that one request gathers.
+const MAX_REPLIES: usize = 256;
+
+impl Bus {
+    /// Answers requests on a subject until told to stop; what is being answered is finished.
+    pub async fn serve<Q, A, F>(
+        &self,
+        subject: &'static str,
+        stop: CancellationToken,
+        answer: F,
+    ) -> Result<()>
+    where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + Send + 'static,
+        F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
+    {
+        let mut requests = self
+            .client()
+            .subscribe(subject)
+            .await
+            .map_err(|error| BusError::NoAnswer { what: subject, source: error.into() })?;
+        let permits = std::sync::Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
+        let running = TaskTracker::new();
+        loop {
+            let request = tokio::select! {
+                () = stop.cancelled() => break,
+                request = requests.next() => match request {
+                    Some(request) => request,
+                    None => break,
+                },
+            };
+            let Some(reply) = request.reply.clone() else { continue };
+            let Ok(permit) = permits.clone().acquire_owned().await else { break };
+            let (client, answer) = (self.client().clone(), answer.clone());
+            let span = tracing::info_span!(
+                "process",
+                otel.name = format!("process {subject}"),
+                otel.kind = "server",
+                messaging.system = "nats",
+                messaging.operation.name = "process",
+                messaging.operation.type = "process",
+                messaging.destination.name = subject,
+            );
+            if let Some(headers) = &request.headers {
+                trace::follow(&span, headers);
+            }
+            running.spawn(
+                async move {
+                    let _permit = permit;
+                    let Ok(question) = serde_json::from_slice(&request.payload) else {
+                        tracing::warn!(subject, "a request cannot be read");
+                        return;
+                    };
+                    let Ok(payload) = serde_json::to_vec(&answer(question).await) else { return };
+                    if let Err(error) = client.publish(reply, payload.into()).await {
+                        tracing::warn!(subject, %error, "an answer could not be sent");
+                    }
+                }
+                .instrument(span),
+            );
+        }
+        running.close();
+        running.wait().await;
+        Ok(())
+    }
+
+    /// Asks everybody who serves `subject` and hands each answer to `gather`, until that says it
+    /// has enough or the time is over.
+    pub async fn ask_all<Q, A>(
+        &self,
+        subject: &'static str,
+        question: &Q,
+        limit: Duration,
+        mut gather: impl FnMut(A) -> bool + Send,
+    ) -> Result<()>
+    where
+        Q: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        let span = tracing::info_span!(
+            "request",
+            otel.name = format!("request {subject}"),
+            otel.kind = "client",
+            messaging.system = "nats",
+            messaging.operation.name = "request",
+            messaging.operation.type = "send",
+            messaging.destination.name = subject,
+        );
+        let no_answer = |source| BusError::NoAnswer { what: subject, source };
+        let unreadable = |source| BusError::Value { what: format!("an answer on {subject}"), source };
+        let mut headers = HeaderMap::new();
+        trace::inject(&span, &mut headers);
+        let payload = serde_json::to_vec(question).map_err(unreadable)?;
+        let gathering = async {
+            let inbox = self.client().new_inbox();
+            let mut answers =
+                self.client().subscribe(inbox.clone()).await.map_err(|e| no_answer(e.into()))?;
+            self.client()
+                .publish_with_reply_and_headers(subject, inbox, headers, payload.into())
+                .await
+                .map_err(|error| no_answer(error.into()))?;
+            for _ in 0..MAX_REPLIES {
+                let Some(message) = answers.next().await else { break };
+                if message.status == Some(async_nats::StatusCode::NO_RESPONDERS) {
+                    return Err(no_answer("no service is running that answers".into()));
+                }
+                if gather(serde_json::from_slice(&message.payload).map_err(unreadable)?) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        // Running out of time is not an error: `gather` knows what is missing.
+        tokio::time::timeout(limit, gathering.instrument(span)).await.unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,116 @@
+//! Artifacts are stored whole, under content-hash names, and verified when read.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use colloquy_bus::BusError;
+use colloquy_contract::Bucket;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+use support::{conversation, start};
+
+/// Yields `size` bytes, some hundred a read, then ends or fails.
+struct Trickle {
+    left: usize,
+    fails: bool,
+}
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let take = self.left.min(777).min(buf.remaining());
+        if take == 0 && self.fails {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        for index in 0..take {
+            buf.put_slice(&[u8::try_from((self.left - index) % 251).unwrap()]);
+        }
+        self.left -= take;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_flows_in_comes_out_whole() {
+    let test = start().await;
+    let (artifacts, scope) = (test.bus.artifacts(), conversation());
+    let size = 1_500_000;
+    let source = || Trickle { left: size, fails: false };
+    let reference =
+        artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000).await.unwrap();
+    assert_eq!(reference.size_bytes, size as u64);
+    assert!(reference.name.ends_with(&reference.sha256));
+
+    let mut expected = Vec::new();
+    source().read_to_end(&mut expected).await.unwrap();
+    assert_eq!(artifacts.get_bytes(&reference).await.unwrap(), expected);
+    assert!(artifacts.check(&reference).await.unwrap());
+
+    // The same again, however it comes, is the same artifact.
+    let again = artifacts
+        .put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000)
+        .await
+        .unwrap();
+    let bytes = artifacts.put_bytes(Bucket::Vault, &scope, "audio/x", expected).await.unwrap();
+    assert_eq!(again, reference);
+    assert_eq!(bytes, reference);
+}
+
+#[tokio::test]
+async fn too_much_and_broken_sources_are_refused() {
+    let test = start().await;
+    let (artifacts, scope) = (test.bus.artifacts(), conversation());
+    let put = |left, fails, limit| {
+        let source = Trickle { left, fails };
+        artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source, limit)
+    };
+    let too_large = put(1_000_001, false, 1_000_000).await;
+    assert!(matches!(too_large, Err(BusError::TooLarge { limit_bytes: 1_000_000 })));
+    assert!(put(1_000_000, false, 1_000_000).await.is_ok(), "the limit itself is allowed");
+    let broken = put(600_000, true, 1_000_000).await;
+    assert!(matches!(broken, Err(BusError::Content(_))), "{broken:?}");
+}
+
+#[tokio::test]
+async fn damage_is_found() {
+    let test = start().await;
+    let (artifacts, scope) = (test.bus.artifacts(), conversation());
+    let mut reference =
+        artifacts.put_bytes(Bucket::Open, &scope, "text/plain", b"hello".to_vec()).await.unwrap();
+    assert_eq!(artifacts.get_bytes(&reference).await.unwrap().as_ref(), b"hello");
+
+    let good = reference.clone();
+    reference.sha256 = "0".repeat(64);
+    let wrong_digest = artifacts.get_bytes(&reference).await;
+    assert!(matches!(wrong_digest, Err(BusError::ArtifactDamaged { .. })));
+    reference = good.clone();
+    reference.size_bytes = 4;
+    let wrong_size = artifacts.get_bytes(&reference).await;
+    assert!(matches!(wrong_size, Err(BusError::ArtifactDamaged { .. })));
+    reference = good;
+    reference.name.push('x');
+    assert!(matches!(artifacts.get_bytes(&reference).await, Err(BusError::ArtifactRead { .. })));
+    assert!(!artifacts.check(&reference).await.unwrap());
+}
+
+#[tokio::test]
+async fn empty_content_is_an_artifact_too() {
+    let test = start().await;
+    let artifacts = test.bus.artifacts();
+    let source = tokio::io::empty();
+    let reference = artifacts
+        .put_stream(Bucket::Vault, &conversation(), "audio/x", source, 10)
+        .await
+        .unwrap();
+    assert_eq!(reference.size_bytes, 0);
+}

@@ -1,0 +1,134 @@
+//! The command line: what is asked for, and how an error is told.
+
+mod all;
+mod assets;
+mod broker;
+mod contract;
+mod demo;
+mod gateway;
+mod keys;
+pub(crate) mod options;
+mod streams;
+mod up;
+mod worker;
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use colloquy_runtime::telemetry::{Telemetry, TelemetryOptions};
+
+use options::LogOptions;
+
+/// An event-driven platform for recorded conversations.
+///
+/// Post a call to the gateway; it is decoded, transcribed, tagged, anonymized, qualified and
+/// indexed by services that know only messages. Then search and listen.
+#[derive(Debug, Parser)]
+#[command(name = "colloquy", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    log: LogOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole platform on this machine, broker included
+    Up(up::Up),
+    /// Run the gateway and every worker against a broker
+    All(all::All),
+    /// Run the HTTP gateway against a broker
+    Gateway(gateway::GatewayCommand),
+    /// Run one or more workers against a broker
+    Worker(worker::WorkerCommand),
+    /// Run the platform, post the sample calls and show what comes back
+    Demo(demo::Demo),
+    /// Make, list and revoke API keys
+    Keys(keys::Keys),
+    /// Make the broker's streams and buckets agree with the contract
+    Streams(streams::Streams),
+    /// Show the contract: the JSON Schema of every fact
+    Contract(contract::Contract),
+    /// Fetch, list and verify the programs and models that the platform needs
+    Assets(assets::Assets),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Assets(command) => command.run(),
+        Command::Contract(command) => command.run(),
+        Command::Up(command) => {
+            with_runtime(&cli.log, "colloquy", |process| command.run(process))
+        }
+        Command::All(command) => {
+            with_runtime(&cli.log, "colloquy", |process| command.run(process))
+        }
+        Command::Gateway(command) => {
+            with_runtime(&cli.log, "colloquy-gateway", |process| command.run(process))
+        }
+        Command::Worker(command) => {
+            let service = command.service_name();
+            with_runtime(&cli.log, &service, |process| command.run(process))
+        }
+        Command::Demo(command) => command.start(&cli.log),
+        Command::Keys(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Streams(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a process has from its start: its telemetry.
+pub(crate) struct Process {
+    /// Renders the process's metrics for Prometheus.
+    pub(crate) metrics: colloquy_runtime::health::MetricsRenderer,
+}
+
+/// Starts telemetry, runs the command in an async runtime, and hands over the last spans.
+fn with_runtime<F>(
+    log: &LogOptions,
+    service: &str,
+    command: impl FnOnce(Process) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    with_telemetry(log.telemetry(service), command)
+}
+
+fn with_telemetry<F>(
+    options: TelemetryOptions,
+    command: impl FnOnce(Process) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    // The first provider that is installed stays; there is no other.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let telemetry = Telemetry::start(&options)?;
+    let process = Process { metrics: std::sync::Arc::new(telemetry.metrics_renderer()) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command(process));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    telemetry.shutdown();
+    result
+}
+
+#[allow(clippy::print_stderr, reason = "this is where the command line tells its errors")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+/// Writes a line of a command's result to standard output.
+#[allow(clippy::print_stdout, reason = "the result of a command")]
+pub(crate) fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}

@@ -1,0 +1,36 @@
+//! `colloquy all`: the gateway and every worker in one process, against a broker.
+
+use clap::Args;
+use colloquy_runtime::lifecycle::Lifecycle;
+
+use super::{
+    Process,
+    options::{BrokerOptions, GatewayArgs, WorkerArgs},
+    say,
+};
+use crate::roles;
+
+/// Options of `colloquy all`.
+#[derive(Debug, Args)]
+pub(crate) struct All {
+    #[command(flatten)]
+    broker: BrokerOptions,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    workers: WorkerArgs,
+}
+
+impl All {
+    pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
+        let bus = self.broker.connect("colloquy-all").await?;
+        let mut lifecycle = Lifecycle::new();
+        roles::start_workers(roles::Worker::ALL, &bus, &self.workers, &mut lifecycle).await?;
+        let address =
+            roles::start_gateway(&bus, &self.gateway, process.metrics, &mut lifecycle).await?;
+        say(format!("Colloquy is up: http://{address}"));
+        let result = lifecycle.run().await;
+        bus.close().await;
+        Ok(result?)
+    }
+}

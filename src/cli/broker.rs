@@ -1,0 +1,52 @@
+//! The broker of a platform that runs on one machine: an embedded one, or one that is there.
+
+use std::path::Path;
+
+use colloquy_bus::{
+    Bus,
+    embedded::{EmbeddedBroker, EmbeddedOptions},
+    provision,
+};
+
+use super::options::{Identity, nats_server};
+
+/// Name of our connection, as the broker shows it.
+const CONNECTION: &str = "colloquy";
+
+/// A connected, provisioned broker; embedded or not.
+pub(crate) struct Broker {
+    pub(crate) bus: Bus,
+    embedded: Option<EmbeddedBroker>,
+}
+
+impl Broker {
+    /// Connects to the broker at `url`, or runs one with its data in `data`.
+    pub(crate) async fn start(
+        url: Option<String>,
+        identity: &Identity,
+        data: &Path,
+    ) -> anyhow::Result<Self> {
+        let (options, embedded) = match url {
+            Some(url) => (identity.connect_options(url, CONNECTION), None),
+            None => {
+                let program = nats_server()?;
+                std::fs::create_dir_all(data)?;
+                // The broker reads its own paths from another working folder's point of view.
+                let data = std::path::absolute(data.join("nats"))?;
+                let broker = EmbeddedBroker::start(EmbeddedOptions { program, data }).await?;
+                (broker.connect_options(CONNECTION), Some(broker))
+            }
+        };
+        let bus = Bus::connect(options).await?;
+        provision::apply(&bus, identity.storage()).await?;
+        Ok(Self { bus, embedded })
+    }
+
+    /// Closes the connection and stops an embedded broker.
+    pub(crate) async fn stop(self) {
+        self.bus.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}

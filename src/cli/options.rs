@@ -1,0 +1,217 @@
+//! Options that several commands share. Every setting is documented here or at its command, once,
+//! and each has an environment variable of the same meaning.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use colloquy_assets::{Cache, Manifest};
+use colloquy_bus::{Bus, ConnectOptions, Credentials, provision::Storage};
+use colloquy_runtime::telemetry::{LogFormat, TelemetryOptions};
+
+/// What is logged where `RUST_LOG` does not say.
+const DEFAULT_LOG: &str = "warn,colloquy=info";
+
+/// How the process logs.
+#[derive(Debug, Args)]
+pub(crate) struct LogOptions {
+    /// How log lines look; RUST_LOG says which there are
+    #[arg(long, global = true, env = "COLLOQUY_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormatOption,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormatOption {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogOptions {
+    pub(crate) fn telemetry(&self, service: &str) -> TelemetryOptions {
+        TelemetryOptions {
+            service: service.to_owned(),
+            format: match self.log_format {
+                LogFormatOption::Text => LogFormat::Text,
+                LogFormatOption::Json => LogFormat::Json,
+            },
+            default_filter: DEFAULT_LOG,
+            otlp_endpoint: None,
+        }
+    }
+}
+
+/// Where the broker is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BrokerOptions {
+    /// Address of the broker; several are separated by commas
+    #[arg(long = "nats", env = "COLLOQUY_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    url: String,
+
+    #[command(flatten)]
+    identity: Identity,
+}
+
+/// Who we are to the broker.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Identity {
+    /// File with a JWT and an nkey seed for the broker
+    #[arg(long, env = "COLLOQUY_NATS_CREDENTIALS", value_name = "FILE")]
+    nats_credentials: Option<PathBuf>,
+
+    /// Certificate authorities for the broker's TLS, PEM
+    #[arg(long, env = "COLLOQUY_NATS_CA", value_name = "FILE")]
+    nats_ca: Option<PathBuf>,
+
+    /// Copies of each stream and bucket: 1, or 3 or 5 on a cluster
+    #[arg(long, env = "COLLOQUY_REPLICAS", default_value_t = 1)]
+    replicas: usize,
+}
+
+impl Identity {
+    pub(crate) const fn storage(&self) -> Storage {
+        Storage { replicas: self.replicas }
+    }
+
+    pub(crate) fn connect_options(&self, url: String, name: &str) -> ConnectOptions {
+        ConnectOptions {
+            url,
+            credentials: match &self.nats_credentials {
+                Some(path) => Credentials::File(path.clone()),
+                None => Credentials::None,
+            },
+            name: name.to_owned(),
+            root_certificates: self.nats_ca.clone(),
+        }
+    }
+}
+
+impl BrokerOptions {
+    /// Connects and makes sure that streams and buckets are there.
+    pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Bus> {
+        let bus = Bus::connect(self.identity.connect_options(self.url.clone(), name)).await?;
+        colloquy_bus::provision::apply(&bus, self.identity.storage()).await?;
+        Ok(bus)
+    }
+}
+
+/// How the gateway serves.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GatewayArgs {
+    /// Address that the gateway listens on
+    #[arg(long, env = "COLLOQUY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Largest recording in MiB
+    #[arg(long, env = "COLLOQUY_MAX_UPLOAD_MIB", default_value_t = 512)]
+    pub(crate) max_upload_mib: u64,
+}
+
+/// How workers work.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkerArgs {
+    /// Speech model: the name of an asset, or a folder with a CTranslate2 Whisper model
+    #[arg(long, env = "COLLOQUY_MODEL", default_value = "whisper-base")]
+    pub(crate) model: String,
+
+    /// Threads of the speech model [default: all cores]
+    #[arg(long, env = "COLLOQUY_MODEL_THREADS")]
+    pub(crate) model_threads: Option<NonZeroUsize>,
+
+    /// Folder of the search index [default: in the data folder]
+    #[arg(long, env = "COLLOQUY_INDEX_DIR", value_name = "FOLDER")]
+    pub(crate) index_dir: Option<PathBuf>,
+
+    /// Partitions that this index node owns, such as 0-31
+    #[arg(long, env = "COLLOQUY_INDEX_PARTITIONS", default_value = "0-63",
+          value_parser = partitions)]
+    pub(crate) index_partitions: Partitions,
+
+    /// Mail server, such as smtps://mail.example.com; without one, e-mails become files
+    #[arg(long, env = "COLLOQUY_SMTP_URL", value_name = "URL")]
+    pub(crate) smtp_url: Option<String>,
+
+    /// User of the mail server
+    #[arg(long, env = "COLLOQUY_SMTP_USER", requires = "smtp_password")]
+    pub(crate) smtp_user: Option<String>,
+
+    /// Password of the mail server
+    #[arg(long, env = "COLLOQUY_SMTP_PASSWORD", hide_env_values = true)]
+    pub(crate) smtp_password: Option<String>,
+
+    /// Sender of e-mails
+    #[arg(long, env = "COLLOQUY_MAIL_FROM",
+          default_value = "Colloquy <colloquy@localhost.localdomain>")]
+    pub(crate) mail_from: String,
+
+    /// Folder of e-mails where there is no mail server [default: in the data folder]
+    #[arg(long, env = "COLLOQUY_MAIL_DIR", value_name = "FOLDER")]
+    pub(crate) mail_dir: Option<PathBuf>,
+
+    /// Folder for data that is not with the broker
+    #[arg(long, env = "COLLOQUY_DATA", default_value = "data", value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+}
+
+/// A range of partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct Partitions(pub(crate) std::ops::RangeInclusive<u8>);
+
+fn partitions(text: &str) -> Result<Partitions, String> {
+    let last = colloquy_contract::subject::PARTITIONS - 1;
+    let bounds = text.split_once('-').unwrap_or((text, text));
+    match (bounds.0.trim().parse::<u8>(), bounds.1.trim().parse::<u8>()) {
+        (Ok(from), Ok(to)) if from <= to && to <= last => Ok(Partitions(from..=to)),
+        _ => Err(format!("a range of partitions is such as 0-31, within 0-{last}")),
+    }
+}
+
+/// The folder of a speech model: a folder as it is, or an asset of that name.
+pub(crate) fn model_folder(model: &str) -> anyhow::Result<PathBuf> {
+    let folder = PathBuf::from(model);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    asset_folder(model)
+}
+
+/// The `nats-server` program: from the asset cache.
+pub(crate) fn nats_server() -> anyhow::Result<PathBuf> {
+    let manifest = Manifest::embedded()?;
+    let asset = manifest.get("nats-server")?;
+    let cache = Cache::locate()?;
+    anyhow::ensure!(
+        cache.has(asset),
+        "nats-server is not in the asset cache; run 'colloquy assets fetch nats-server', or use \
+         a running broker with --nats"
+    );
+    Ok(cache.path(asset, "nats-server"))
+}
+
+fn asset_folder(name: &str) -> anyhow::Result<PathBuf> {
+    let manifest = Manifest::embedded()?;
+    let asset = manifest.get(name).with_context(|| {
+        format!("'{name}' is neither a folder nor an asset; see 'colloquy assets list'")
+    })?;
+    let cache = Cache::locate()?;
+    anyhow::ensure!(
+        cache.has(asset),
+        "{name} is not in the asset cache; run 'colloquy assets fetch {name}'"
+    );
+    Ok(cache.folder(asset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_a_range() {
+        assert_eq!(partitions("0-31").unwrap().0, 0..=31);
+        assert_eq!(partitions("7").unwrap().0, 7..=7);
+        for bad in ["", "x", "3-2", "0-64", "-", "1-2-3"] {
+            assert!(partitions(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `colloquy up`: the whole platform on this machine.
+
+use clap::Args;
+use colloquy_bus::Bus;
+use colloquy_gateway::keys;
+use colloquy_runtime::lifecycle::Lifecycle;
+
+use super::{
+    Process,
+    broker::Broker,
+    options::{GatewayArgs, Identity, WorkerArgs},
+    say,
+};
+use crate::roles;
+
+/// The account that calls posted with the first key belong to.
+pub(crate) const DEFAULT_ACCOUNT: &str = "default";
+
+/// Options of `colloquy up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Use the broker at this address instead of running one
+    #[arg(long = "nats", env = "COLLOQUY_NATS_URL", value_name = "URL")]
+    nats: Option<String>,
+
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    workers: WorkerArgs,
+}
+
+impl Up {
+    pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
+        let broker = Broker::start(self.nats, &self.identity, &self.workers.data).await?;
+        let mut lifecycle = Lifecycle::new();
+        roles::start_workers(roles::Worker::ALL, &broker.bus, &self.workers, &mut lifecycle)
+            .await?;
+        let address =
+            roles::start_gateway(&broker.bus, &self.gateway, process.metrics, &mut lifecycle)
+                .await?;
+        if let Some(secret) = first_key(&broker.bus).await? {
+            say(format!("API key, shown this once: {secret}"));
+        }
+        say(format!("Colloquy is up: http://{address}"));
+        let result = lifecycle.run().await;
+        broker.stop().await;
+        Ok(result?)
+    }
+}
+
+/// The key of a platform that has none yet.
+pub(crate) async fn first_key(bus: &Bus) -> anyhow::Result<Option<String>> {
+    if !keys::list(bus).await?.is_empty() {
+        return Ok(None);
+    }
+    let key = keys::create(bus, &DEFAULT_ACCOUNT.parse()?, "first key").await?;
+    Ok(Some(key.secret))
+}

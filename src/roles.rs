@@ -1,0 +1,200 @@
+//! The roles of a process: builds each service from its options and adds it to the lifecycle.
+
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use colloquy_accounts::AccountsService;
+use colloquy_anonymize::AnonymizeService;
+use colloquy_bus::{
+    Bus,
+    worker::{self, Service},
+};
+use colloquy_decode::DecodeService;
+use colloquy_gateway::{Gateway, GatewayOptions};
+use colloquy_index::{IndexNode, IndexOptions};
+use colloquy_notify::{MailOptions, Mailer, NotifyService, Smtp};
+use colloquy_progress::ProgressService;
+use colloquy_qualify::{Qualifier, QualifyService};
+use colloquy_runtime::{
+    health::{self, MetricsRenderer},
+    lifecycle::{DRAIN_GRACE, Lifecycle},
+};
+use colloquy_tag::TagService;
+use colloquy_transcribe::{
+    TranscribeService,
+    engine::{Engine, EngineOptions},
+};
+use tokio::net::TcpListener;
+
+use crate::cli::options::{GatewayArgs, WorkerArgs, model_folder};
+
+/// A worker, by the name of its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Worker {
+    /// Received recordings to 16 kHz audio, or a rejection
+    Decode,
+    /// Audio to words with times
+    Transcribe,
+    /// Names, numbers and places in transcripts
+    Tag,
+    /// Transcripts and audio without personal data
+    Anonymize,
+    /// Talk statistics, categories, sentiment
+    Qualify,
+    /// The search index, and the answers to searches
+    Index,
+    /// The read model behind status and lists
+    Progress,
+    /// Sign-ups to accounts
+    Accounts,
+    /// Welcome e-mails
+    Notify,
+}
+
+impl Worker {
+    /// Every worker.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Decode,
+        Self::Transcribe,
+        Self::Tag,
+        Self::Anonymize,
+        Self::Qualify,
+        Self::Index,
+        Self::Progress,
+        Self::Accounts,
+        Self::Notify,
+    ];
+
+    /// Its service's name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => DecodeService::NAME,
+            Self::Transcribe => TranscribeService::NAME,
+            Self::Tag => TagService::NAME,
+            Self::Anonymize => AnonymizeService::NAME,
+            Self::Qualify => QualifyService::NAME,
+            Self::Index => "index",
+            Self::Progress => ProgressService::NAME,
+            Self::Accounts => AccountsService::NAME,
+            Self::Notify => NotifyService::NAME,
+        }
+    }
+}
+
+/// Starts these workers as parts of the process.
+pub(crate) async fn start_workers(
+    workers: &[Worker],
+    bus: &Bus,
+    args: &WorkerArgs,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<()> {
+    for &worker in workers {
+        start_worker(worker, bus, args, lifecycle)
+            .await
+            .with_context(|| format!("worker {} cannot be started", worker.name()))?;
+    }
+    Ok(())
+}
+
+async fn start_worker(
+    worker: Worker,
+    bus: &Bus,
+    args: &WorkerArgs,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<()> {
+    match worker {
+        Worker::Decode => react(DecodeService::default(), bus, lifecycle),
+        Worker::Transcribe => {
+            react(TranscribeService::new(load_engine(args).await?), bus, lifecycle);
+        }
+        Worker::Tag => react(TagService, bus, lifecycle),
+        Worker::Anonymize => react(AnonymizeService::default(), bus, lifecycle),
+        Worker::Qualify => react(QualifyService::new(Qualifier::new()?), bus, lifecycle),
+        Worker::Index => {
+            let node = IndexNode::open(bus.clone(), index_options(args)).await?;
+            let drain = lifecycle.drain();
+            lifecycle.spawn(worker.name(), node.run(drain, DRAIN_GRACE));
+        }
+        Worker::Progress => react(ProgressService::new(bus).await?, bus, lifecycle),
+        Worker::Accounts => react(AccountsService::new(bus).await?, bus, lifecycle),
+        Worker::Notify => {
+            react(NotifyService::new(Mailer::new(mail_options(args))?), bus, lifecycle);
+        }
+    }
+    Ok(())
+}
+
+fn react<S: Service>(service: S, bus: &Bus, lifecycle: &mut Lifecycle) {
+    let drain = lifecycle.drain();
+    lifecycle.spawn(S::NAME, worker::run(bus.clone(), Arc::new(service), drain, DRAIN_GRACE));
+}
+
+async fn load_engine(args: &WorkerArgs) -> anyhow::Result<Arc<Engine>> {
+    let folder = model_folder(&args.model)?;
+    let name = PathBuf::from(&args.model).file_name().map(|name| name.to_string_lossy().into());
+    let options = EngineOptions { threads: args.model_threads, name, ..EngineOptions::default() };
+    let engine = tokio::task::spawn_blocking(move || Engine::load(&folder, &options)).await??;
+    tracing::info!(model = engine.model_name(), "speech model loaded");
+    Ok(Arc::new(engine))
+}
+
+fn index_options(args: &WorkerArgs) -> IndexOptions {
+    let path = args.index_dir.clone().unwrap_or_else(|| args.data.join("index"));
+    IndexOptions::new(path).with_partitions(args.index_partitions.0.clone())
+}
+
+fn mail_options(args: &WorkerArgs) -> MailOptions {
+    MailOptions {
+        from: args.mail_from.clone(),
+        smtp: args.smtp_url.clone().map(|url| Smtp {
+            url,
+            credentials: args.smtp_user.clone().zip(args.smtp_password.clone()),
+        }),
+        folder: args.mail_dir.clone().unwrap_or_else(|| args.data.join("mail")),
+    }
+}
+
+/// Starts the gateway as a part of the process; returns where it listens.
+pub(crate) async fn start_gateway(
+    bus: &Bus,
+    args: &GatewayArgs,
+    metrics: MetricsRenderer,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("the gateway cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    let options = GatewayOptions {
+        max_upload_bytes: args.max_upload_mib * 1024 * 1024,
+        metrics: Some(metrics),
+        ..GatewayOptions::default()
+    };
+    let drain = lifecycle.drain();
+    let router = Gateway::new(options, bus.clone()).router();
+    lifecycle.spawn("gateway", async move {
+        colloquy_gateway::serve(listener, router, drain, DRAIN_GRACE).await;
+        Ok::<_, Infallible>(())
+    });
+    Ok(address)
+}
+
+/// Starts the health server of a process without a gateway.
+pub(crate) async fn start_health(
+    bus: &Bus,
+    address: SocketAddr,
+    metrics: MetricsRenderer,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the health server cannot listen on {address}"))?;
+    let bus = bus.clone();
+    let ready: health::ReadyCheck = Arc::new(move || {
+        let bus = bus.clone();
+        Box::pin(async move { bus.ping().await })
+    });
+    lifecycle.spawn("health", health::serve(listener, ready, metrics, lifecycle.drain()));
+    Ok(())
+}

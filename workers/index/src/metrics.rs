@@ -1,0 +1,60 @@
+//! Numbers about an index node. Labels hold no ids and no words.
+
+use std::time::Duration;
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge, Histogram},
+};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    node: KeyValue,
+    indexed: Counter<u64>,
+    commit: Histogram<f64>,
+    pending: Gauge<u64>,
+    search: Histogram<f64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(node: &str) -> Self {
+        let meter = opentelemetry::global::meter("colloquy");
+        Self {
+            node: KeyValue::new("colloquy.index.node", node.to_owned()),
+            indexed: meter
+                .u64_counter("colloquy.index.conversations")
+                .with_description("Conversations made searchable")
+                .build(),
+            commit: meter
+                .f64_histogram("colloquy.index.commit.duration")
+                .with_unit("s")
+                .with_description("Duration of writing and committing a batch")
+                .build(),
+            pending: meter
+                .u64_gauge("colloquy.index.pending")
+                .with_description("Facts in the log that are not indexed yet")
+                .build(),
+            search: meter
+                .f64_histogram("colloquy.search.duration")
+                .with_unit("s")
+                .with_description("Duration of answering a search, by outcome")
+                .build(),
+        }
+    }
+
+    pub(crate) fn committed(&self, conversations: usize, took: Duration) {
+        let labels = std::slice::from_ref(&self.node);
+        self.indexed
+            .add(u64::try_from(conversations).unwrap_or(u64::MAX), labels);
+        self.commit.record(took.as_secs_f64(), labels);
+    }
+
+    pub(crate) fn pending(&self, facts: u64) {
+        self.pending.record(facts, std::slice::from_ref(&self.node));
+    }
+
+    pub(crate) fn searched(&self, outcome: &'static str, took: Duration) {
+        let labels = [self.node.clone(), KeyValue::new("outcome", outcome)];
+        self.search.record(took.as_secs_f64(), &labels);
+    }
+}

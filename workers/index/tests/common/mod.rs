@@ -1,0 +1,311 @@
+//! A broker, calls that were qualified, and a node that runs.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use colloquy_assets::{Cache, Manifest};
+use colloquy_bus::{
+    Bus, CancellationToken,
+    embedded::{EmbeddedBroker, EmbeddedOptions},
+    provision::{self, Storage},
+};
+use colloquy_contract::{
+    ArtifactRef, Bucket, ConversationId, FactType, Scope, Subject,
+    analysis::{Analysis, Talk},
+    facts::{CallInfo, ConversationQualified, FactData, Family},
+    search::{SUBJECT, SearchReply, SearchRequest, TurnHit},
+    transcript::{Role, Transcript, Turn, Word},
+};
+use colloquy_index::{IndexNode, IndexOptions};
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A broker of its own for a test.
+pub struct Broker {
+    broker: EmbeddedBroker,
+    bus: Bus,
+    _data: tempfile::TempDir,
+}
+
+/// A call as it comes out of the services before.
+#[derive(Clone)]
+pub struct Call {
+    scope: Scope,
+    conversation: ConversationId,
+    turns: &'static [(Role, &'static str)],
+    info: CallInfo,
+}
+
+impl Call {
+    pub fn of(account: &str, turns: &'static [(Role, &'static str)]) -> Self {
+        let conversation = ConversationId::generate();
+        let scope = Scope::Conversation {
+            account: account.parse().unwrap(),
+            conversation,
+        };
+        let info = CallInfo {
+            received_at: Timestamp::now(),
+            agent: None,
+            customer: None,
+            direction: None,
+            started_at: None,
+            language: None,
+            channel_roles: vec![Role::Agent, Role::Customer],
+            labels: BTreeMap::new(),
+        };
+        Self {
+            scope,
+            conversation,
+            turns,
+            info,
+        }
+    }
+
+    pub fn agent(mut self, agent: &str) -> Self {
+        self.info.agent = Some(agent.to_owned());
+        self
+    }
+
+    pub fn started(mut self, time: &str) -> Self {
+        self.info.started_at = Some(time.parse().unwrap());
+        self
+    }
+
+    /// Turn `n` lasts from 10 n to 10 n + 9 seconds.
+    fn transcript(&self) -> Transcript {
+        let turn = |(index, (role, text)): (usize, &(Role, &str))| {
+            let start_ms = u64::try_from(index).unwrap() * 10_000;
+            let words = text.split(' ').map(|word| Word {
+                text: word.to_owned(),
+                start_ms,
+                end_ms: start_ms + 9_000,
+                confidence: 1.0,
+            });
+            let channel = u16::from(*role == Role::Customer);
+            Turn::new(channel, *role, words.collect()).unwrap()
+        };
+        Transcript {
+            version: Transcript::VERSION,
+            language: "en".to_owned(),
+            duration_ms: 30_000,
+            model: "test".to_owned(),
+            channels: vec![Role::Agent, Role::Customer],
+            turns: self.turns.iter().enumerate().map(turn).collect(),
+        }
+    }
+}
+
+impl Broker {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let manifest = Manifest::embedded().unwrap();
+        let asset = manifest.get("nats-server").unwrap();
+        let program = Cache::locate().unwrap().path(asset, "bin/nats-server");
+        assert!(
+            program.exists(),
+            "fetch the broker first: colloquy assets fetch nats-server"
+        );
+        let options = EmbeddedOptions {
+            program,
+            data: data.path().join("nats"),
+        };
+        let broker = EmbeddedBroker::start(options).await.unwrap();
+        let bus = Bus::connect(broker.connect_options("test")).await.unwrap();
+        provision::apply(&bus, Storage::default()).await.unwrap();
+        Self {
+            broker,
+            bus,
+            _data: data,
+        }
+    }
+
+    /// Another connection.
+    pub async fn bus(&self) -> Bus {
+        Bus::connect(self.broker.connect_options("node"))
+            .await
+            .unwrap()
+    }
+
+    /// Stores the call's transcript and states that it was qualified.
+    pub async fn qualify(&self, call: Call) -> ConversationId {
+        let json = serde_json::to_vec(&call.transcript()).unwrap();
+        let transcript = self
+            .bus
+            .artifacts()
+            .put_bytes(Bucket::Open, &call.scope, Transcript::MEDIA_TYPE, json)
+            .await
+            .unwrap();
+        self.state_with(&call, transcript).await;
+        call.conversation
+    }
+
+    /// States that the call was qualified, with a transcript that is not there.
+    pub async fn state(&self, call: &Call, name: &str) {
+        self.state_with(call, artifact(name)).await;
+    }
+
+    pub async fn state_about(&self, call: &Call, data: impl FactData) {
+        self.bus
+            .state_first("test", call.scope.clone(), data)
+            .await
+            .unwrap();
+    }
+
+    async fn state_with(&self, call: &Call, transcript: ArtifactRef) {
+        let qualified = ConversationQualified {
+            call: call.info.clone(),
+            duration_ms: 30_000,
+            language: "en".to_owned(),
+            transcript,
+            audio: artifact("audio"),
+            analysis: Analysis {
+                version: Analysis::VERSION,
+                duration_ms: 30_000,
+                turns: 3,
+                words: 30,
+                speakers: Vec::new(),
+                talk: Talk::default(),
+                categories: Vec::new(),
+                sentiment: None,
+            },
+        };
+        self.state_about(call, qualified).await;
+    }
+
+    /// How many facts of a type are in the log.
+    pub async fn count(&self, fact: FactType) -> u64 {
+        let filters = vec![Subject::filter(fact)];
+        self.bus
+            .follow(Family::Conversation, filters, 1)
+            .await
+            .unwrap()
+            .backlog()
+    }
+
+    /// Waits until there are so many facts of a type, and not more.
+    pub async fn wait_for(&self, fact: FactType, expected: u64) {
+        self.until(fact.as_str(), async || self.count(fact).await >= expected)
+            .await;
+        assert_eq!(self.count(fact).await, expected, "{fact}");
+    }
+
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let waiting = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
+            "waited for {what}"
+        );
+    }
+
+    /// Asks all nodes and takes so many replies.
+    pub async fn ask(&self, request: &SearchRequest, nodes: usize) -> Vec<SearchReply> {
+        let mut replies = Vec::new();
+        let gather = |reply: SearchReply| {
+            replies.push(reply);
+            replies.len() == nodes
+        };
+        self.bus
+            .ask_all(SUBJECT, request, PATIENCE, gather)
+            .await
+            .unwrap();
+        assert_eq!(replies.len(), nodes);
+        replies
+    }
+}
+
+fn artifact(name: &str) -> ArtifactRef {
+    ArtifactRef {
+        bucket: Bucket::Open,
+        name: name.to_owned(),
+        size_bytes: 1,
+        sha256: "0".repeat(64),
+        media_type: "application/octet-stream".to_owned(),
+    }
+}
+
+/// A node that runs and has caught up.
+pub struct Running {
+    bus: Bus,
+    drain: CancellationToken,
+    task: JoinHandle<colloquy_index::Result<()>>,
+}
+
+impl Running {
+    pub async fn start(broker: &Broker, options: IndexOptions) -> Self {
+        let bus = broker.bus().await;
+        let node = IndexNode::open(bus.clone(), options).await.unwrap();
+        let mut caught_up = node.caught_up();
+        let drain = CancellationToken::new();
+        let task = tokio::spawn(node.run(drain.clone(), PATIENCE));
+        let ready = tokio::time::timeout(PATIENCE, caught_up.wait_for(|&is| is));
+        ready.await.unwrap().unwrap();
+        Self { bus, drain, task }
+    }
+
+    /// Asks; only for tests with one node.
+    pub async fn ask(&self, request: SearchRequest) -> SearchReply {
+        let mut answer = None;
+        let gather = |reply: SearchReply| {
+            answer = Some(reply);
+            true
+        };
+        self.bus
+            .ask_all(SUBJECT, &request, PATIENCE, gather)
+            .await
+            .unwrap();
+        answer.expect("no reply")
+    }
+
+    pub async fn stop(self) {
+        self.drain.cancel();
+        tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// The highlighted parts of a snippet.
+pub fn highlighted(turn: &TurnHit) -> Vec<String> {
+    let chars: Vec<char> = turn.snippet.chars().collect();
+    let part = |&[start, end]: &[u32; 2]| {
+        chars[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()]
+            .iter()
+            .collect()
+    };
+    turn.highlights.iter().map(part).collect()
+}
+
+/// Copies a folder that nobody writes to.
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Gives an index the place that it had when a node died before it could state what it indexed.
+pub fn rewind(folder: &Path, indexed_through: u64, stated_through: u64) {
+    let index = tantivy::Index::open_in_dir(folder.join("data")).unwrap();
+    let mut writer = index.writer_with_num_threads::<tantivy::TantivyDocument>(1, 15_000_000);
+    let mut prepared = writer.as_mut().unwrap().prepare_commit().unwrap();
+    let place = serde_json::json!({
+        "indexed_through": indexed_through,
+        "stated_through": stated_through,
+    });
+    prepared.set_payload(&place.to_string());
+    prepared.commit().unwrap();
+}

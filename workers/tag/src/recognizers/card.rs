@@ -1,0 +1,119 @@
+//! Payment cards: the number and the security code. The date of expiry is in [`super::date`].
+//!
+//! A card number has 13 to 19 digits and passes the Luhn check. Where the recognizer of the speech
+//! lost or changed a digit, the words before the number still say that it is one.
+
+use super::{Found, Reading, Scene};
+use crate::context::{Distance, Topic};
+use crate::entity::{score, types};
+use crate::runs::Run;
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for reading in &scene.readings {
+        for run in &reading.digits {
+            find_checked(scene, reading, run, found);
+            find_in_context(scene, reading, run, found);
+        }
+    }
+}
+
+/// Stretches that pass the check.
+fn find_checked(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut Found) {
+    if run.len() < 13 {
+        return;
+    }
+    let at = run.at();
+    let told = matches!(
+        scene.context.topic(&reading.strand, &at),
+        Some((Topic::Card, _))
+    );
+    for (items, digits) in run.windows(13, 19) {
+        let whole = items.len() == run.items.len();
+        // One in ten random numbers passes: within a longer run the issuer must fit as well.
+        if passes_luhn(&digits) && (is_issued(&digits) || (whole && told)) {
+            let score = if is_issued(&digits) {
+                score::CHECKED
+            } else {
+                0.9
+            };
+            found.add(
+                &reading.strand,
+                run.at_items(items),
+                types::CREDIT_CARD,
+                digits,
+                score,
+            );
+        }
+    }
+}
+
+/// What the words before it call a card number or a security code.
+fn find_in_context(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut Found) {
+    let at = run.at();
+    let Some((topic, distance)) = scene.context.topic(&reading.strand, &at) else {
+        return;
+    };
+    if run.is_count(&reading.strand) || run.is_year(&reading.strand) {
+        return;
+    }
+    let near = distance == Distance::Near;
+    let (entity_type, score) = match (topic, run.len()) {
+        (Topic::Card, 12..=19) => (types::CREDIT_CARD, score::CONTEXT),
+        (Topic::Card, 4..=11 | 20..=24) if near => (types::CREDIT_CARD, score::PARTIAL),
+        (Topic::Cvv, 3 | 4) => (types::CVV, score::CONTEXT),
+        _ => return,
+    };
+    found.add(&reading.strand, at, entity_type, run.chars(), score);
+}
+
+/// The check digit that every card number has.
+fn passes_luhn(digits: &str) -> bool {
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(
+            |(place, byte)| match (place % 2, u32::from(byte.saturating_sub(b'0'))) {
+                (0, digit) => digit,
+                (_, digit) => digit * 2 / 10 + digit * 2 % 10,
+            },
+        )
+        .sum();
+    sum.is_multiple_of(10) && digits.bytes().any(|byte| byte != b'0')
+}
+
+/// Whether a large issuer has numbers of this start and length.
+fn is_issued(digits: &str) -> bool {
+    let start: u32 = digits
+        .get(..4)
+        .and_then(|start| start.parse().ok())
+        .unwrap_or(0);
+    match (start, digits.len()) {
+        (4000..=4999, 13 | 16 | 19) => true,
+        (5100..=5599 | 2221..=2720, 16) => true,
+        (3400..=3499 | 3700..=3799, 15) => true,
+        (6011 | 6440..=6599 | 3528..=3589 | 6200..=6299 | 5000..=5099 | 6300..=6399, 16) => true,
+        (3000..=3059 | 3600..=3699 | 3800..=3999, 14) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_specimens_pass() {
+        for digits in [
+            "4111111111111111",
+            "378282246310005",
+            "5555555555554444",
+            "30569309025904",
+        ] {
+            assert!(passes_luhn(digits) && is_issued(digits), "{digits}");
+        }
+        for digits in ["4111111111111112", "0000000000000000"] {
+            assert!(!passes_luhn(digits), "{digits}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Calendar dates, dates of birth, and when a card expires.
+//!
+//! Not found on purpose: times of the day, and days that only the day of the call makes a date
+//! ("yesterday", "on Thursday").
+
+use std::ops::Range;
+
+use super::{Found, Reading, Scene};
+use crate::context::{Distance, Topic};
+use crate::entity::{score, types};
+use crate::numbers::Number;
+use crate::runs::Run;
+use crate::words;
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for reading in &scene.readings {
+        let dates = Dates { reading };
+        for at in 0..reading.strand.len() {
+            if let Some((at, value)) = dates.by_month(at) {
+                add(scene, reading, at, value, found);
+            }
+        }
+        for index in 0..reading.numbers.len() {
+            let date = dates.day_first(index).or_else(|| dates.numeric(index));
+            if let Some((at, value)) = date.or_else(|| dates.weekday(index)) {
+                add(scene, reading, at, value, found);
+            }
+        }
+        for run in &reading.digits {
+            in_context(scene, reading, run, found);
+        }
+    }
+}
+
+fn add(
+    scene: &Scene<'_>,
+    reading: &Reading<'_>,
+    at: Range<usize>,
+    value: String,
+    found: &mut Found,
+) {
+    let entity_type = match scene.context.near(&reading.strand, &at) {
+        Some(Topic::Birth) => types::DATE_OF_BIRTH,
+        Some(Topic::Expiry) => types::CREDIT_CARD_EXPIRATION,
+        _ => types::DATE,
+    };
+    found.add(&reading.strand, at, entity_type, value, score::FORM);
+}
+
+/// Bare digits that answer a question for a date.
+fn in_context(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut Found) {
+    let at = run.at();
+    let Some((topic, Distance::Near)) = scene.context.topic(&reading.strand, &at) else {
+        return;
+    };
+    let digits = run.chars();
+    let entity_type = match (topic, digits.len()) {
+        (Topic::Birth, 4..=8) => types::DATE_OF_BIRTH,
+        (Topic::Expiry, 3..=6) => types::CREDIT_CARD_EXPIRATION,
+        _ => return,
+    };
+    if !run.is_count(&reading.strand) {
+        found.add(&reading.strand, at, entity_type, digits, score::CONTEXT);
+    }
+}
+
+/// Where a date is, and what it is in ISO 8601; `--03-14` where no year is said.
+type Date = (Range<usize>, String);
+
+/// Reads dates in one strand.
+struct Dates<'r> {
+    reading: &'r Reading<'r>,
+}
+
+impl Dates<'_> {
+    /// `March 3rd, 2024`, `March of 1982`, `May the fourth`, `September twenty twenty eight`.
+    fn by_month(&self, at: usize) -> Option<Date> {
+        let strand = &self.reading.strand;
+        let month = words::month(strand.lower(at))?;
+        let mut next = at + 1;
+        while matches!(strand.lower(next), "the" | "of") {
+            next += 1;
+        }
+        let start = self.with_weekday(at);
+        if let Some((day, end)) = self.day(next) {
+            if let Some((year, end)) = self.year(end) {
+                return Some((start..end, format!("{year}-{month:02}-{day:02}")));
+            }
+            if self.year(next).is_none() {
+                return Some((start..end, format!("--{month:02}-{day:02}")));
+            }
+        }
+        let (year, end) = self.year(next)?;
+        Some((at..end, format!("{year}-{month:02}")))
+    }
+
+    /// `14th of May, 1982`, `3 March`.
+    fn day_first(&self, index: usize) -> Option<Date> {
+        let strand = &self.reading.strand;
+        let number = &self.reading.numbers[index];
+        let day = number.value.filter(|day| (1..=31).contains(day))?;
+        let of = usize::from(strand.lower(number.at.end) == "of");
+        let month = words::month(strand.lower(number.at.end + of))?;
+        let end = number.at.end + of + 1;
+        // In "March 3 May …" the day belongs to the month before it.
+        let taken = !strand.starts_turn(number.at.start)
+            && words::month(strand.lower_before(number.at.start)).is_some();
+        if taken || (of == 0 && strand.gap(number.at.end) != " ") {
+            return None;
+        }
+        let start = self.with_weekday(number.at.start);
+        Some(match self.year(end) {
+            Some((year, end)) => (start..end, format!("{year}-{month:02}-{day:02}")),
+            None => (start..end, format!("--{month:02}-{day:02}")),
+        })
+    }
+
+    /// `03/14/1982`, `3-14-82`, `2024-03-14`.
+    fn numeric(&self, index: usize) -> Option<Date> {
+        let strand = &self.reading.strand;
+        let [a, b, c] = self.reading.numbers.get(index..index + 3)? else {
+            return None;
+        };
+        let gap = strand.gap(b.at.start);
+        let tied = a.at.end == b.at.start && b.at.end == c.at.start;
+        if !tied || !matches!(gap, "/" | "-" | "." | " slash ") || strand.gap(c.at.start) != gap {
+            return None;
+        }
+        let (month, day, year) = if a.digits.len() == 4 {
+            (b, c, a)
+        } else {
+            (a, b, c)
+        };
+        let short = |number: &Number| number.digits.len() <= 2;
+        let fits = short(month) && short(day) && matches!(year.digits.len(), 2 | 4);
+        let (mut month, mut day, year) = (month.value?, day.value?, year.value?);
+        if month > 12 {
+            std::mem::swap(&mut month, &mut day);
+        }
+        let year = full_year(year);
+        let valid = (1..=12).contains(&month) && (1..=31).contains(&day);
+        let likely = (1880..=2100).contains(&year) && (gap != "." || year > 99);
+        (fits && valid && likely)
+            .then(|| (a.at.start..c.at.end, format!("{year}-{month:02}-{day:02}")))
+    }
+
+    /// `Monday the 3rd`, `Tuesday, the fourteenth`.
+    fn weekday(&self, index: usize) -> Option<Date> {
+        let number = &self.reading.numbers[index];
+        let day = number
+            .value
+            .filter(|day| number.ordinal && (1..=31).contains(day))?;
+        let start = self.with_weekday(number.at.start);
+        (start < number.at.start).then(|| (start..number.at.end, format!("---{day:02}")))
+    }
+
+    /// A position, or that of the day of the week before it.
+    fn with_weekday(&self, at: usize) -> usize {
+        let strand = &self.reading.strand;
+        let the = usize::from(at > 0 && strand.lower_before(at) == "the");
+        match (at - the).checked_sub(1) {
+            Some(before) if words::is_weekday(strand.lower(before)) => before,
+            _ => at,
+        }
+    }
+
+    /// The number that starts at a position.
+    fn number(&self, at: usize) -> Option<&Number> {
+        let numbers = &self.reading.numbers;
+        let index = numbers
+            .binary_search_by_key(&at, |number| number.at.start)
+            .ok()?;
+        Some(&numbers[index])
+    }
+
+    fn day(&self, at: usize) -> Option<(u64, usize)> {
+        let number = self.number(at)?;
+        let day = number
+            .value
+            .filter(|day| (1..=31).contains(day) && number.digits.len() <= 2)?;
+        Some((day, number.at.end))
+    }
+
+    /// A year: `2024`, `nineteen eighty two`, `nineteen oh five`, `two thousand four`, `'82`.
+    fn year(&self, at: usize) -> Option<(u64, usize)> {
+        let strand = &self.reading.strand;
+        let at = at + usize::from(matches!(strand.lower(at), "of" | "in"));
+        let number = self.number(at).filter(|number| !number.ordinal)?;
+        let value = number.value?;
+        if (1880..=2100).contains(&value) {
+            return Some((value, number.at.end));
+        }
+        if (18..=20).contains(&value) {
+            let next = self
+                .number(number.at.end)
+                .filter(|next| next.digits.len() <= 2)?;
+            let rest = next.value.filter(|_| !next.ordinal)?;
+            let units = self
+                .number(next.at.end)
+                .filter(|n| rest == 0 && n.digits.len() == 1);
+            let (rest, end) = match units {
+                Some(units) => (units.value?, units.at.end),
+                None => (rest, next.at.end),
+            };
+            return (rest >= 10 || units.is_some()).then_some((value * 100 + rest, end));
+        }
+        let apostrophe = matches!(strand.gap(at), " '" | " \u{2019}" | " \u{2018}");
+        (apostrophe && number.digits.len() == 2).then(|| (full_year(value), number.at.end))
+    }
+}
+
+/// Two digits are this century up to 40.
+fn full_year(year: u64) -> u64 {
+    match year {
+        0..=40 => 2000 + year,
+        41..=99 => 1900 + year,
+        _ => year,
+    }
+}

@@ -1,0 +1,291 @@
+//! E-mail addresses, written (`john.smith@example.com`), spoken (`john dot smith at example dot
+//! com`), spelled (`J O H N at …`) and mixed (`john.smith at example.com`).
+
+use std::ops::Range;
+
+use super::internet::is_tld;
+use super::{Found, Reading, Scene};
+use crate::context::Topic;
+use crate::entity::{score, types};
+use crate::text::Strand;
+use crate::words;
+
+/// The part before the at has at most this many words.
+const LONGEST_LOCAL: usize = 40;
+/// The name of a domain has at most this many words before its first dot.
+const LONGEST_NAME: usize = 3;
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for reading in &scene.readings {
+        let strand = &reading.strand;
+        for at in 1..strand.len() {
+            let (sign, first) = if strand.gap(at).contains('@') {
+                (at, at)
+            } else if is_at(strand, at) {
+                (at, at + 1)
+            } else {
+                continue;
+            };
+            let Some((end, domain)) = domain(scene, reading, first) else {
+                continue;
+            };
+            if let Some((start, local)) = local(reading, sign) {
+                let value = format!("{local}@{domain}");
+                found.add(
+                    strand,
+                    start..end,
+                    types::EMAIL_ADDRESS,
+                    value,
+                    score::CHECKED,
+                );
+            }
+        }
+    }
+}
+
+/// The word for the sign: `at`, or `at sign`.
+fn is_at(strand: &Strand<'_>, at: usize) -> bool {
+    strand.lower(at) == "at" && at + 1 < strand.len()
+}
+
+/// The domain from a position on: where it ends, and what it is.
+fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usize, String)> {
+    let strand = &reading.strand;
+    let first = first + usize::from(strand.lower(first) == "sign");
+    let mut name = String::new();
+    let mut end = first;
+    let mut labels = 0;
+    // Words up to the first dot: `example`, `acme widgets`, `E X A M P L E`.
+    let spelled = |at: usize| strand.raw(at).chars().count() == 1;
+    while end < strand.len() && !dot_before(strand, end, first) {
+        let plain = end - first < LONGEST_NAME || spelled(end);
+        let clean = end == first || matches!(strand.gap(end), " " | "-" | ", " | "\n");
+        if !plain || !clean || end - first > LONGEST_LOCAL {
+            break;
+        }
+        name.push_str(&text_at(reading, &mut end));
+    }
+    while end < strand.len() && dot_before(strand, end, first) {
+        let label = end + usize::from(strand.lower(end) == "dot");
+        if label >= strand.len() || (labels > 0 && !is_tld(strand.lower(label))) {
+            break;
+        }
+        name.push('.');
+        name.push_str(strand.lower(label));
+        end = label + 1;
+        labels += 1;
+    }
+    let last = name.rsplit('.').next()?;
+    if labels > 0 && name.len() > last.len() + 1 && is_tld(last) {
+        return Some((end, name));
+    }
+    // `at gmail`, `at example com`.
+    let provider = is_provider(strand.lower(first));
+    if provider || (is_tld(strand.lower(first + 1)) && strand.gap(first + 1) == " ") {
+        let asked = scene.context.near(strand, &(first..first + 1)) == Some(Topic::Email);
+        let com = usize::from(is_tld(strand.lower(first + 1)));
+        let tld = if com == 1 {
+            strand.lower(first + 1)
+        } else {
+            "com"
+        };
+        let value = format!("{}.{tld}", strand.lower(first));
+        return (asked || provider).then_some((first + 1 + com, value));
+    }
+    None
+}
+
+/// Whether there is a dot, written or said, before the word at a position, or it is the word.
+fn dot_before(strand: &Strand<'_>, at: usize, first: usize) -> bool {
+    at > first && (strand.gap(at) == "." || strand.lower(at) == "dot")
+}
+
+fn is_provider(word: &str) -> bool {
+    matches!(
+        word,
+        "gmail" | "yahoo" | "hotmail" | "outlook" | "icloud" | "aol" | "proton" | "protonmail"
+    )
+}
+
+/// What the word or number at a position writes; moves on behind it.
+fn text_at(reading: &Reading<'_>, at: &mut usize) -> String {
+    let numbers = &reading.numbers;
+    match numbers.binary_search_by_key(at, |number| number.at.start) {
+        Ok(index) => {
+            *at = numbers[index].at.end;
+            numbers[index].digits.clone()
+        }
+        Err(_) => {
+            *at += 1;
+            reading.strand.raw(*at - 1).to_lowercase()
+        }
+    }
+}
+
+/// The part before the sign at a position: where it starts, and what it is.
+///
+/// It is read backwards: a word, then whatever is tied to it by a dot, a dash or an underscore, or
+/// by being a letter or a number.
+fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
+    let strand = &reading.strand;
+    let mut start = sign;
+    while start > 0 && sign - start < LONGEST_LOCAL {
+        let at = start - 1;
+        if words::is_filler(strand.lower(at)) && start == sign {
+            return None;
+        }
+        let tied =
+            start < sign && (connector(strand.lower(start)).is_some() || ties(strand, start));
+        let first = start == sign;
+        let short = is_short(reading, at) && (first || spelled_gap(strand, start));
+        let after_short = !first && is_short(reading, start) && spelled_gap(strand, start);
+        let said = connector(strand.lower(at)).is_some() && !first;
+        let fits = first || tied || said || short || after_short;
+        if !fits || (is_stop(strand, at) && !(tied && !is_verb(strand.lower(at)))) {
+            break;
+        }
+        start = at;
+    }
+    while start < sign && connector(strand.lower(start)).is_some() {
+        start += 1;
+    }
+    // Two words before the sign that nothing ties are one name: `john smith at …`.
+    if sign - start == 1 && start > 0 && strand.gap(start) == " " {
+        let before = start - 1;
+        let name = words::is_given_name(strand.lower(before)) && !is_stop(strand, before);
+        start -= usize::from(name && !words::is_common(strand.lower(start)));
+    }
+    let value = value(reading, start..sign);
+    (start < sign && !value.is_empty()).then_some((start, value))
+}
+
+/// The characters of the words before the sign.
+fn value(reading: &Reading<'_>, at: Range<usize>) -> String {
+    let strand = &reading.strand;
+    let mut value = String::new();
+    let mut next = at.start;
+    while next < at.end {
+        let gap = strand.gap(next);
+        if next > at.start && ties(strand, next) && !gap.contains('-') {
+            value.push_str(gap);
+        } else if next > at.start && gap == "-" && !is_short(reading, next) {
+            value.push('-');
+        }
+        if let Some(sign) = connector(strand.lower(next)) {
+            value.push_str(sign);
+            next += 1;
+        } else if words::is_filler(strand.lower(next)) {
+            next += 1;
+        } else if (strand.lower(next + 1), strand.lower(next + 2)) == ("as", "in") {
+            value.push_str(strand.lower(next));
+            next += 4;
+        } else {
+            value.push_str(&text_at(reading, &mut next));
+        }
+    }
+    value
+}
+
+/// Whether written punctuation ties a word to the one before.
+fn ties(strand: &Strand<'_>, at: usize) -> bool {
+    matches!(strand.gap(at), "." | "_" | "-" | "+" | "'")
+}
+
+/// What a word writes within an address.
+fn connector(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "dot" | "period" | "point" => ".",
+        "underscore" => "_",
+        "dash" | "hyphen" | "minus" => "-",
+        "plus" => "+",
+        _ => return None,
+    })
+}
+
+/// Whether a word is a single letter or part of a number.
+fn is_short(reading: &Reading<'_>, at: usize) -> bool {
+    let raw = reading.strand.raw(at);
+    let letter = raw.len() == 1 && !matches!(reading.strand.gap(at), "'" | "\u{2019}");
+    let index = reading
+        .numbers
+        .partition_point(|number| number.at.end <= at);
+    letter
+        || reading
+            .numbers
+            .get(index)
+            .is_some_and(|number| number.at.contains(&at))
+}
+
+/// What may stand between spelled letters.
+fn spelled_gap(strand: &Strand<'_>, at: usize) -> bool {
+    matches!(
+        strand.gap(at),
+        " " | "-" | ", " | "." | ". " | "\n" | "..." | "... "
+    )
+}
+
+fn is_verb(word: &str) -> bool {
+    matches!(word, "is" | "at" | "it" | "s" | "to")
+}
+
+/// Words that come before an address and are no part of it.
+fn is_stop(strand: &Strand<'_>, at: usize) -> bool {
+    let word = strand.lower(at);
+    let letter = word.len() == 1 && !matches!(strand.gap(at), "'" | "\u{2019}");
+    !letter
+        && (word.len() == 1
+            || words::is_backchannel(word)
+            || matches!(
+                word,
+                "is" | "at"
+                    | "to"
+                    | "email"
+                    | "mail"
+                    | "address"
+                    | "my"
+                    | "be"
+                    | "was"
+                    | "me"
+                    | "us"
+                    | "our"
+                    | "your"
+                    | "or"
+                    | "the"
+                    | "of"
+                    | "on"
+                    | "in"
+                    | "by"
+                    | "from"
+                    | "for"
+                    | "use"
+                    | "then"
+                    | "as"
+                    | "write"
+                    | "contact"
+                    | "s"
+                    | "re"
+                    | "a"
+                    | "here"
+                    | "look"
+                    | "am"
+                    | "them"
+                    | "him"
+                    | "her"
+                    | "not"
+                    | "but"
+                    | "well"
+                    | "reach"
+                    | "message"
+                    | "send"
+                    | "under"
+                    | "please"
+                    | "no"
+                    | "actually"
+                    | "are"
+                    | "we"
+                    | "just"
+                    | "like"
+                    | "called"
+                    | "account"
+            ))
+}

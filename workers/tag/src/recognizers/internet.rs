@@ -1,0 +1,188 @@
+//! Web addresses and IP addresses, written or spoken.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Found, Reading, Scene};
+use crate::entity::{Part, score, types};
+use crate::numbers::Number;
+use crate::text::Strand;
+
+/// `https://…`, `www.…` and bare names under a common top-level domain.
+static URL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(?:https?://[^\s<>]+|www\.[^\s<>]+|(?:[a-z0-9-]{1,63}\.){1,5}(?:com|org|net|io|gov|edu|co\.uk|info|biz|dev|app|ai)\b(?:/[^\s<>]*)?)",
+    )
+    .expect("the constant pattern compiles")
+});
+
+/// `192.168.0.1`, before its numbers are checked.
+static IPV4: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b").expect("the constant pattern compiles")
+});
+
+/// Groups of hexadecimal digits with colons, before they are checked.
+static IPV6: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}")
+        .expect("the constant pattern compiles")
+});
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for (turn, content) in scene.conversation.turns.iter().enumerate() {
+        // Most turns have neither, and looking for a byte costs little.
+        let text = content.text;
+        if text.contains('.') {
+            find_urls(turn, text, found);
+            for hit in IPV4.find_iter(text) {
+                if hit.as_str().parse::<Ipv4Addr>().is_ok() {
+                    add(
+                        turn,
+                        hit.range(),
+                        types::IP_ADDRESS,
+                        hit.as_str().to_owned(),
+                        found,
+                    );
+                }
+            }
+        }
+        if text.contains(':') {
+            for hit in IPV6.find_iter(text) {
+                if let Ok(ip) = hit.as_str().parse::<Ipv6Addr>() {
+                    add(turn, hit.range(), types::IP_ADDRESS, ip.to_string(), found);
+                }
+            }
+        }
+    }
+    for reading in &scene.readings {
+        find_spoken_ips(reading, found);
+        find_spoken_urls(&reading.strand, found);
+    }
+}
+
+fn add(turn: usize, at: Range<usize>, kind: &'static str, value: String, found: &mut Found) {
+    let part = Part {
+        turn,
+        start: at.start,
+        end: at.end,
+    };
+    found.add_parts(vec![part], kind, value, score::CHECKED);
+}
+
+fn find_urls(turn: usize, text: &str, found: &mut Found) {
+    for hit in URL.find_iter(text) {
+        let url = hit
+            .as_str()
+            .trim_end_matches(['.', ',', '?', '!', ';', ':', ')', '\'', '"']);
+        let at = hit.start()..hit.start() + url.len();
+        if url.contains('.') && !text[..at.start].ends_with('@') {
+            add(turn, at, types::URL, url.to_lowercase(), found);
+        }
+    }
+}
+
+/// `one ninety two dot one sixty eight dot one dot one`: four numbers below 256 between dots.
+fn find_spoken_ips(reading: &Reading<'_>, found: &mut Found) {
+    let groups = dotted(reading);
+    for four in groups.windows(4) {
+        let tied = four[1..].iter().all(|group| group.after_dot);
+        let octets: Option<Vec<u8>> = four.iter().map(|group| group.digits.parse().ok()).collect();
+        if let (true, Some(octets)) = (tied, octets) {
+            let value = octets
+                .iter()
+                .map(u8::to_string)
+                .collect::<Vec<_>>()
+                .join(".");
+            let at = four[0].at.start..four[3].at.end;
+            found.add(
+                &reading.strand,
+                at,
+                types::IP_ADDRESS,
+                value,
+                score::CHECKED,
+            );
+        }
+    }
+}
+
+/// Numbers said in a row without a dot between them.
+struct Group {
+    at: Range<usize>,
+    digits: String,
+    after_dot: bool,
+}
+
+fn dotted(reading: &Reading<'_>) -> Vec<Group> {
+    let strand = &reading.strand;
+    let mut groups: Vec<Group> = Vec::new();
+    let plain = |number: &&Number| !number.ordinal;
+    for number in reading.numbers.iter().filter(plain) {
+        let before = strand.lower_before(number.at.start);
+        let said_dot = matches!(before, "dot" | "point");
+        let end = groups.last().map(|group| group.at.end);
+        match groups.last_mut() {
+            Some(group) if end == Some(number.at.start) && group.digits.len() < 3 => {
+                group.digits.push_str(&number.digits);
+                group.at.end = number.at.end;
+            }
+            _ => groups.push(Group {
+                at: number.at.clone(),
+                digits: number.digits.clone(),
+                after_dot: said_dot && end.map(|end| end + 1) == Some(number.at.start),
+            }),
+        }
+    }
+    groups
+}
+
+/// `www dot example dot com slash help`.
+fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
+    for at in 2..strand.len() {
+        if !is_tld(strand.lower(at)) || strand.lower(at - 1) != "dot" {
+            continue;
+        }
+        let mut start = at - 2;
+        while start >= 2 && strand.lower(start - 1) == "dot" {
+            start -= 2;
+        }
+        let mut end = at + 1;
+        while strand.lower(end) == "slash" && end + 1 < strand.len() {
+            end += 2;
+        }
+        let value = (start..end).map(|at| match strand.lower(at) {
+            "dot" => ".",
+            "slash" => "/",
+            word => word,
+        });
+        found.add(strand, start..end, types::URL, value.collect(), score::FORM);
+    }
+}
+
+/// Whether a word, in lower case, is a top-level domain that people say.
+pub(super) fn is_tld(word: &str) -> bool {
+    matches!(
+        word,
+        "com"
+            | "org"
+            | "net"
+            | "edu"
+            | "gov"
+            | "io"
+            | "co"
+            | "uk"
+            | "us"
+            | "info"
+            | "biz"
+            | "ca"
+            | "de"
+            | "fr"
+            | "eu"
+            | "mil"
+            | "ai"
+            | "app"
+            | "dev"
+            | "me"
+    )
+}

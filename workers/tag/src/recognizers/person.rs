@@ -1,0 +1,386 @@
+//! People's names: behind a cue, in answer to a question, and given names with a surname.
+//!
+//! Names are wanted precisely. A weak cue ("this is", "thanks") needs a word in capitals that is
+//! no common word; only a strong one ("my name is") believes a word in small letters.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use super::{Found, Reading, Scene};
+use crate::context::{Distance, Topic};
+use crate::entity::{score, types};
+use crate::text::Strand;
+use crate::words;
+
+/// A name has at most this many words.
+const LONGEST_NAME: usize = 5;
+
+/// What a cue asks of the word behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    /// Any word that is not common.
+    Strong,
+    /// A word in capitals that is not common.
+    Weak,
+    /// A given name, or two words in capitals.
+    Faint,
+}
+
+/// The cues.
+const CUES: &[(&[&str], Strength)] = &[
+    (&["my", "name", "is"], Strength::Strong),
+    (&["my", "name", "s"], Strength::Strong),
+    (&["my", "first", "name", "is"], Strength::Strong),
+    (&["my", "last", "name", "is"], Strength::Strong),
+    (&["my", "full", "name", "is"], Strength::Strong),
+    (&["first", "name", "is"], Strength::Strong),
+    (&["last", "name", "is"], Strength::Strong),
+    (&["first", "name"], Strength::Weak),
+    (&["last", "name"], Strength::Weak),
+    (&["surname", "is"], Strength::Strong),
+    (&["the", "name", "is"], Strength::Strong),
+    (&["the", "name", "of"], Strength::Weak),
+    (&["under", "the", "name"], Strength::Strong),
+    (&["name", "s"], Strength::Weak),
+    (&["name", "is"], Strength::Weak),
+    (&["under"], Strength::Faint),
+    (&["speaking", "with"], Strength::Weak),
+    (&["speaking", "to"], Strength::Weak),
+    (&["speak", "with"], Strength::Weak),
+    (&["speak", "to"], Strength::Weak),
+    (&["talk", "to"], Strength::Weak),
+    (&["talking", "to"], Strength::Weak),
+    (&["talking", "with"], Strength::Weak),
+    (&["this", "is"], Strength::Weak),
+    (&["i", "m"], Strength::Weak),
+    (&["i", "am"], Strength::Weak),
+    (&["mr"], Strength::Weak),
+    (&["mrs"], Strength::Weak),
+    (&["ms"], Strength::Weak),
+    (&["mister"], Strength::Weak),
+    (&["missus"], Strength::Weak),
+    (&["miss"], Strength::Weak),
+    (&["dr"], Strength::Weak),
+    (&["doctor"], Strength::Weak),
+    (&["professor"], Strength::Weak),
+    (&["thanks"], Strength::Weak),
+    (&["thank", "you"], Strength::Weak),
+    (&["thanks", "again"], Strength::Weak),
+    (&["hi"], Strength::Weak),
+    (&["hello"], Strength::Weak),
+    (&["hey"], Strength::Weak),
+    (&["good", "morning"], Strength::Weak),
+    (&["good", "afternoon"], Strength::Weak),
+    (&["good", "evening"], Strength::Weak),
+    (&["goodbye"], Strength::Weak),
+    (&["bye"], Strength::Weak),
+    (&["dear"], Strength::Weak),
+    (&["welcome"], Strength::Faint),
+    (&["sorry"], Strength::Faint),
+    (&["it", "s"], Strength::Faint),
+    (&["it", "is"], Strength::Faint),
+    (&["is", "this"], Strength::Faint),
+    (&["called"], Strength::Faint),
+    (&["named"], Strength::Faint),
+    (&["wife"], Strength::Faint),
+    (&["husband"], Strength::Faint),
+    (&["son"], Strength::Faint),
+    (&["daughter"], Strength::Faint),
+    (&["manager"], Strength::Faint),
+    (&["supervisor"], Strength::Faint),
+    (&["colleague"], Strength::Faint),
+    (&["okay"], Strength::Faint),
+    (&["alright"], Strength::Faint),
+    (&["perfect"], Strength::Faint),
+    (&["great"], Strength::Faint),
+    (&["yes"], Strength::Faint),
+    (&["and"], Strength::Faint),
+    (&["with"], Strength::Faint),
+    (&["for"], Strength::Faint),
+    (&["from"], Strength::Faint),
+];
+
+/// The words of a cue after the first, and what it asks.
+type Rest = (&'static [&'static str], Strength);
+
+/// The cues by their first word.
+static CUES_BY_WORD: LazyLock<HashMap<&'static str, Vec<Rest>>> = LazyLock::new(|| {
+    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::new();
+    for (cue, strength) in CUES {
+        if let [first, rest @ ..] = *cue {
+            map.entry(first).or_default().push((rest, *strength));
+        }
+    }
+    map
+});
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for reading in &scene.readings {
+        let strand = &reading.strand;
+        for at in 0..strand.len() {
+            for (rest, strength) in CUES_BY_WORD.get(strand.lower(at)).into_iter().flatten() {
+                if strand.says(at + 1, rest) {
+                    behind_cue(strand, at + 1 + rest.len(), *strength, found);
+                }
+            }
+            before_cue(strand, at, found);
+            full_name(strand, at, found);
+            if strand.starts_turn(at) {
+                in_answer(scene, strand, at, found);
+            }
+        }
+        spelled(scene, reading, found);
+    }
+}
+
+fn add(strand: &Strand<'_>, at: Range<usize>, score: f32, found: &mut Found) {
+    let mut value = String::new();
+    for word in at.clone() {
+        if word > at.start {
+            value.push_str(match strand.gap(word) {
+                tie @ ("-" | "'" | "\u{2019}") => tie,
+                _ => " ",
+            });
+        }
+        value.push_str(&strand.raw(word).to_lowercase());
+    }
+    found.add(strand, at, types::PERSON, value, score);
+}
+
+/// A name right behind a cue.
+fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Found) {
+    let mut at = at;
+    while at < strand.len() && is_skipped(strand.lower(at)) {
+        at += 1;
+    }
+    if at >= strand.len() || !matches!(strand.gap(at), " " | ", " | ". " | "... " | ": " | "\n") {
+        return;
+    }
+    let Some(end) = name(strand, at, strength == Strength::Strong) else {
+        return;
+    };
+    let given = words::is_given_name(strand.lower(at));
+    let sure = given || end - at >= 2;
+    let (accepted, score) = match strength {
+        Strength::Strong => (true, score::FORM),
+        Strength::Weak => (sure || !is_group(strand.lower(at)), score::CONTEXT),
+        Strength::Faint => (
+            given || (sure && is_likely_pair(strand, at..end)),
+            score::LOOKS,
+        ),
+    };
+    if accepted {
+        add(strand, at..end, score, found);
+    }
+}
+
+/// Words between a cue and the name.
+fn is_skipped(word: &str) -> bool {
+    words::is_filler(word)
+        || matches!(
+            word,
+            "mr" | "mrs" | "ms" | "mister" | "miss" | "dr" | "doctor"
+        )
+}
+
+/// `Jane speaking`, `John here`.
+fn before_cue(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let cue = matches!(strand.lower(at + 1), "speaking" | "here") && strand.gap(at + 1) == " ";
+    if cue
+        && !words::is_common(strand.lower(at))
+        && name(strand, at, false) == Some(at + 1)
+        && (words::is_given_name(strand.lower(at)) || strand.starts_turn(at))
+    {
+        add(strand, at..at + 1, score::CONTEXT, found);
+    }
+}
+
+/// A common given name and a word in capitals behind it.
+fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let example = at >= 2 && strand.says(at - 2, &["as", "in"]);
+    if example || !words::is_given_name(strand.lower(at)) {
+        return;
+    }
+    let Some(end) = name(strand, at, false) else {
+        return;
+    };
+    let score = if end - at >= 2 {
+        score::CONTEXT
+    } else {
+        score::LOOKS
+    };
+    add(strand, at..end, score, found);
+}
+
+/// A turn that answers the question for a name.
+fn in_answer(scene: &Scene<'_>, strand: &Strand<'_>, turn: usize, found: &mut Found) {
+    let mut at = turn;
+    while at < strand.len()
+        && is_opening(strand.lower(at))
+        && (at == turn || !strand.starts_turn(at))
+    {
+        at += 1;
+    }
+    if at >= strand.len() || strand.token(at).turn != strand.token(turn).turn {
+        return;
+    }
+    if scene.context.topic(strand, &(at..at + 1)) != Some((Topic::Name, Distance::Near)) {
+        return;
+    }
+    let Some(end) = name(strand, at, true) else {
+        return;
+    };
+    let capitals = (at..end).filter(|at| is_capital(strand.raw(*at))).count();
+    let alone = strand.starts_turn(end) || strand.tail(end - 1).starts_with(['.', ',', '?']);
+    let given = words::is_given_name(strand.lower(at));
+    if given || capitals >= 2 || (alone && (capitals == 1 || end - at == 2)) {
+        add(strand, at..end, score::CONTEXT, found);
+    }
+}
+
+/// Words that open an answer.
+fn is_opening(word: &str) -> bool {
+    words::is_backchannel(word)
+        || matches!(
+            word,
+            "that"
+                | "s"
+                | "would"
+                | "be"
+                | "is"
+                | "my"
+                | "name"
+                | "first"
+                | "last"
+                | "well"
+                | "of"
+                | "course"
+                | "the"
+                | "it"
+                | "hi"
+                | "hello"
+                | "oh"
+                | "full"
+                | "mine"
+        )
+}
+
+/// Where the name ends that starts at a position.
+fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
+    let first = strand.raw(at);
+    let lower = strand.lower(at);
+    let next_capital = is_capital(strand.raw(at + 1)) && matches!(strand.gap(at + 1), " " | "-");
+    let led = is_particle(lower) && (next_capital || is_particle(strand.lower(at + 1)));
+    let capital = is_capital(first) || led;
+    // "Will" alone is a word, "Will Turner" is a name.
+    let doubted = words::is_common(lower)
+        && !(words::is_word_and_name(lower)
+            && is_capital(first)
+            && next_capital
+            && !words::is_common(strand.lower(at + 1)));
+    let fits = |raw: &str| raw.chars().count() >= 2 && raw.chars().all(is_name_char);
+    if !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
+        return None;
+    }
+    let mut end = at + 1;
+    while end < strand.len() && end - at < LONGEST_NAME {
+        let (raw, lower, gap) = (strand.raw(end), strand.lower(end), strand.gap(end));
+        let initial = strand.raw(end - 1).chars().count() == 1;
+        let close = matches!(gap, " " | "-" | "'" | "\u{2019}") || (gap == ". " && initial);
+        let next = end + 1;
+        let particle =
+            is_particle(lower) && (is_capital(strand.raw(next)) || is_particle(strand.lower(next)));
+        let middle = raw.chars().count() == 1 && raw.starts_with(char::is_uppercase) && raw != "I";
+        let apostrophe = matches!(gap, "'" | "\u{2019}");
+        if apostrophe && (!is_capital(raw) || strand.raw(end - 1).len() > 2) {
+            break;
+        }
+        let word = fits(raw) && (is_capital(raw) || !capital) && !words::is_common(lower);
+        if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
+            break;
+        }
+        if !capital && end - at >= 2 {
+            break;
+        }
+        end += 1;
+    }
+    if !capital && strand.gap(end) == " " && words::is_given_name(strand.lower(at)) {
+        // "john smith and …" is two words of a name; what follows is checked above.
+        return Some(end);
+    }
+    let company = (at..=end).any(|at| words::is_company(strand.lower(at)) && strand.gap(at) == " ");
+    (!company).then_some(end)
+}
+
+fn is_capital(raw: &str) -> bool {
+    raw.starts_with(char::is_uppercase)
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_alphabetic() || matches!(c, '\u{300}'..='\u{36f}')
+}
+
+fn is_particle(word: &str) -> bool {
+    matches!(
+        word,
+        "de" | "van"
+            | "von"
+            | "der"
+            | "den"
+            | "la"
+            | "del"
+            | "da"
+            | "di"
+            | "bin"
+            | "al"
+            | "el"
+            | "st"
+    )
+}
+
+/// Peoples and faiths: `I'm American`.
+fn is_group(word: &str) -> bool {
+    let ending = ["can", "ian", "ish", "ese", "istani", "lim", "lic"];
+    ending.iter().any(|ending| word.ends_with(ending))
+        || matches!(
+            word,
+            "french" | "german" | "dutch" | "greek" | "swiss" | "jewish"
+        )
+}
+
+/// Two words in capitals of which the first is a given name.
+fn is_likely_pair(strand: &Strand<'_>, at: Range<usize>) -> bool {
+    at.len() <= 3 && words::is_given_name(strand.lower(at.start))
+}
+
+/// Letters read out one by one: after a question for a name, or of a name just said.
+fn spelled(scene: &Scene<'_>, reading: &Reading<'_>, found: &mut Found) {
+    let strand = &reading.strand;
+    for run in &reading.codes {
+        let chars = run.chars();
+        let letters = chars.bytes().all(|byte| byte.is_ascii_uppercase());
+        let single = run
+            .items
+            .iter()
+            .filter(|item| item.chars.len() <= 2)
+            .count();
+        if !letters || chars.len() < 3 || single < run.items.len() {
+            continue;
+        }
+        let at = run.at();
+        let topic = scene.context.near(strand, &at);
+        let value = chars.to_lowercase();
+        let said = (at.start.saturating_sub(8)..at.start).any(|at| {
+            let word = strand.raw(at).to_lowercase();
+            word.len() >= 3 && word == value
+        });
+        let score = match topic {
+            _ if said || words::is_given_name(&value) => score::FORM,
+            Some(Topic::Name | Topic::NameTold) => score::CONTEXT + 0.01,
+            _ if chars.len() >= 5 => score::LOOKS,
+            _ => continue,
+        };
+        found.add(strand, at, types::PERSON, value, score);
+    }
+}

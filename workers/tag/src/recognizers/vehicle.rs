@@ -1,0 +1,70 @@
+//! Vehicles: identification numbers and plates.
+
+use super::{Found, Scene};
+use crate::context::Topic;
+use crate::entity::{score, types};
+
+/// The length of a vehicle identification number.
+const VIN_LENGTH: usize = 17;
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for reading in &scene.readings {
+        let strand = &reading.strand;
+        for run in &reading.codes {
+            for (items, chars) in run.windows(VIN_LENGTH, VIN_LENGTH) {
+                if passes_check(&chars) {
+                    found.add(
+                        strand,
+                        run.at_items(items),
+                        types::VIN,
+                        chars,
+                        score::CHECKED,
+                    );
+                }
+            }
+        }
+        for run in reading.codes.iter().chain(&reading.digits) {
+            let entity_type = match (scene.context.near(strand, &run.at()), run.len()) {
+                (Some(Topic::Vin), 6..=20) => types::VIN,
+                (Some(Topic::Plate), 2..=9) if !run.is_count(strand) => types::LICENSE_PLATE,
+                _ => continue,
+            };
+            found.add(strand, run.at(), entity_type, run.chars(), score::CONTEXT);
+        }
+    }
+}
+
+/// The ninth place is the sum of the others by weight, modulo 11; I, O and Q do not occur.
+fn passes_check(chars: &str) -> bool {
+    const WEIGHTS: [u32; VIN_LENGTH] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
+    let mut sum = 0;
+    for (byte, weight) in chars.bytes().zip(WEIGHTS) {
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'A'..=b'H' => byte - b'A' + 1,
+            b'J'..=b'N' => byte - b'J' + 1,
+            b'P' => 7,
+            b'R' => 9,
+            b'S'..=b'Z' => byte - b'S' + 2,
+            _ => return false,
+        };
+        sum += u32::from(value) * weight;
+    }
+    let check = chars.as_bytes().get(VIN_LENGTH / 2).copied();
+    let digit = match sum % 11 {
+        10 => Some(b'X'),
+        rest => u8::try_from(rest).ok().map(|rest| b'0' + rest),
+    };
+    check == digit && chars.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passes_check;
+
+    #[test]
+    fn the_ninth_place_checks_the_others() {
+        assert!(passes_check("1HGCM82633A004352") && passes_check("1M8GDM9AXKP042788"));
+        assert!(!passes_check("1HGCM82633A004353") && !passes_check("IOQ"));
+    }
+}

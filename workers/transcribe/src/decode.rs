@@ -1,0 +1,159 @@
+//! From windows to tokens, with guards against what Whisper does on a bad day.
+//!
+//! A greedy search is right nearly always and cheapest. Where its text repeats itself or is
+//! unlikely, OpenAI's program samples at rising temperatures. Sampling would give a recording that
+//! is handled twice two transcripts, so here the later attempts are deterministic as well: a beam,
+//! then a beam that may not repeat itself.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
+use crate::error::EngineError;
+use crate::model::{Encoded, Hypothesis, Model, Search, Task};
+use crate::recording::SAMPLE_RATE;
+use crate::windows::Window;
+
+/// A window with its samples.
+pub(crate) type Sound = (Window, Vec<i16>);
+
+/// Text that compresses better than this repeats itself.
+const MAX_COMPRESSION: f32 = 2.4;
+/// Text whose tokens are less likely than this, on average, is doubtful.
+const MIN_LOG_PROBABILITY: f32 = -1.0;
+/// Doubtful text in a window that holds no speech with more than this probability is dropped.
+const MAX_NO_SPEECH: f32 = 0.6;
+/// The fastest speech: tokens per second. Fast talkers say three words a second, digits in a row
+/// make five tokens.
+const MAX_TOKENS_PER_SECOND: usize = 9;
+/// Tokens that even the shortest window may have.
+const MIN_TOKENS: usize = 24;
+/// The most tokens of a window: half of the decoder's positions.
+const MAX_TOKENS: usize = 224;
+/// The beam of the later attempts.
+const RETRY_BEAM: usize = 5;
+/// Sequences of so many tokens may not occur twice in the last attempt.
+const UNIQUE_NGRAM: usize = 4;
+
+/// What became of a batch of windows.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    /// One for each window.
+    pub(crate) hypotheses: Vec<Hypothesis>,
+    /// How many windows were tried more than once.
+    pub(crate) retried: usize,
+}
+
+/// Writes down what is said in the windows of a batch.
+pub(crate) fn decode(
+    model: &Model,
+    encoded: &Encoded,
+    batch: &[Sound],
+    task: &Task,
+    beam: usize,
+) -> Result<Decoded, EngineError> {
+    let max_tokens = token_limit(batch);
+    let first = Search { beam, unique_ngram: 0, max_tokens };
+    let mut hypotheses = model.generate(encoded, batch.len(), task, first)?;
+    let doubtful: Vec<usize> = (0..hypotheses.len())
+        .filter(|&at| !Verdict::on(model, &hypotheses[at]).is_good())
+        .collect();
+    let wider = Search { beam: RETRY_BEAM.max(beam), ..first };
+    let unlike = Search { unique_ngram: UNIQUE_NGRAM, ..wider };
+    let mut open = doubtful.clone();
+    for search in [wider, unlike].into_iter().filter(|&search| search != first) {
+        open.retain(|&at| !Verdict::on(model, &hypotheses[at]).is_good());
+        if open.is_empty() {
+            break;
+        }
+        // The encoder's output cannot be taken apart, and these windows are few: encode them anew.
+        let samples: Vec<&[i16]> = open.iter().map(|&at| batch[at].1.as_slice()).collect();
+        let encoded = model.encode(&samples)?;
+        let again = model.generate(&encoded, open.len(), task, search)?;
+        for (&at, candidate) in open.iter().zip(again) {
+            if Verdict::on(model, &candidate).is_better_than(Verdict::on(model, &hypotheses[at])) {
+                hypotheses[at] = candidate;
+            }
+        }
+    }
+    for hypothesis in &mut hypotheses {
+        if Verdict::on(model, hypothesis).is_nothing(hypothesis.no_speech) {
+            hypothesis.tokens.clear();
+        }
+    }
+    Ok(Decoded { hypotheses, retried: doubtful.len() })
+}
+
+/// The most tokens that the longest window of a batch can hold: a loop ends there.
+fn token_limit(batch: &[Sound]) -> usize {
+    let longest = batch.iter().map(|(window, _)| window.samples()).max().unwrap_or(0);
+    let seconds = longest.div_ceil(SAMPLE_RATE as usize);
+    (MIN_TOKENS + MAX_TOKENS_PER_SECOND * seconds).min(MAX_TOKENS)
+}
+
+/// How good a hypothesis is.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    compression: f32,
+    log_probability: f32,
+}
+
+impl Verdict {
+    fn on(model: &Model, hypothesis: &Hypothesis) -> Self {
+        let compression = compression_ratio(&model.vocabulary.text(&hypothesis.tokens));
+        Self { compression, log_probability: hypothesis.log_probability }
+    }
+
+    fn repeats(self) -> bool {
+        self.compression > MAX_COMPRESSION
+    }
+
+    fn is_good(self) -> bool {
+        !self.repeats() && self.log_probability >= MIN_LOG_PROBABILITY
+    }
+
+    fn is_better_than(self, other: Self) -> bool {
+        match (self.repeats(), other.repeats()) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => self.log_probability > other.log_probability,
+        }
+    }
+
+    fn is_nothing(self, no_speech: f32) -> bool {
+        no_speech > MAX_NO_SPEECH && self.log_probability < MIN_LOG_PROBABILITY
+    }
+}
+
+/// How many times shorter zlib makes a text.
+fn compression_ratio(text: &str) -> f32 {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory does not fail.
+    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    compressed.map_or(0.0, |compressed| text.len() as f32 / compressed.len().max(1) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_compress_and_speech_does_not() {
+        assert!(compression_ratio(&"S-I-T-T-".repeat(40)) > MAX_COMPRESSION);
+        let speech = "Okay, so I see in our system that you bought the car two weeks ago. Could I \
+                      check with you which was the make and model of this one?";
+        assert!(compression_ratio(speech) < MAX_COMPRESSION);
+        assert!(compression_ratio("") < 1.0);
+    }
+
+    #[test]
+    fn text_without_loops_wins_then_the_likelier() {
+        let verdict = |compression, log_probability| Verdict { compression, log_probability };
+        assert!(verdict(1.0, -2.0).is_better_than(verdict(9.0, -0.1)));
+        assert!(!verdict(9.0, -0.1).is_better_than(verdict(1.0, -2.0)));
+        assert!(verdict(1.0, -0.5).is_better_than(verdict(1.0, -0.7)));
+        assert!(verdict(1.0, -1.5).is_nothing(0.9));
+        assert!(!verdict(1.0, -0.5).is_nothing(0.9));
+    }
+}
