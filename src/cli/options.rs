@@ -186,7 +186,7 @@ pub(crate) fn nats_server() -> anyhow::Result<PathBuf> {
         "nats-server is not in the asset cache; run 'colloquy assets fetch nats-server', or use \
          a running broker with --nats"
     );
-    Ok(cache.path(asset, "nats-server"))
+    Ok(cache.path(asset, "bin/nats-server"))
 }
 
 fn asset_folder(name: &str) -> anyhow::Result<PathBuf> {

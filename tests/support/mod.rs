@@ -110,7 +110,7 @@ pub fn nats_server() -> PathBuf {
     let manifest = Manifest::embedded().unwrap();
     let (asset, cache) = (manifest.get("nats-server").unwrap(), Cache::locate().unwrap());
     assert!(cache.has(asset), "nats-server is missing: run deploy/setup.sh");
-    cache.path(asset, "nats-server")
+    cache.path(asset, "bin/nats-server")
 }
 
 /// A running process; killed when dropped. Its output is kept.

@@ -103,7 +103,12 @@ impl Cache {
             .map_err(|source| AssetError::storage("make the folder", &folder, source))?;
         let fail = |source| AssetError::storage("lock", &lock, source);
         let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(&lock).map_err(fail)?;
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock)
+            .map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(source)) => return Err(fail(source)),
@@ -134,11 +139,17 @@ impl Workshop {
             let path = entry.map_err(fail)?.path();
             if path.is_dir() {
                 fs::remove_dir_all(&path).map_err(fail)?;
-            } else if path.extension().is_none_or(|extension| extension != PARTIAL) {
+            } else if path
+                .extension()
+                .is_none_or(|extension| extension != PARTIAL)
+            {
                 fs::remove_file(&path).map_err(fail)?;
             }
         }
-        Ok(Self { folder, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {

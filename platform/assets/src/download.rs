@@ -90,7 +90,9 @@ impl Downloader {
             }
             result => result,
         };
-        progress.tell(&Event::Downloaded { name: download.name });
+        progress.tell(&Event::Downloaded {
+            name: download.name,
+        });
         result
     }
 
@@ -239,13 +241,19 @@ fn range_start(response: &Response<Body>) -> Option<u64> {
 
 /// Compares the digest, if there is one to compare with; removes a file that has another.
 fn check(download: &Download<'_>) -> Result<(), SourceError> {
-    let Some(expected) = download.sha256 else { return Ok(()) };
+    let Some(expected) = download.sha256 else {
+        return Ok(());
+    };
     let found = digest(download)?;
     if found == expected {
         return Ok(());
     }
     remove(download.path)?;
-    Err(SourceError::Corrupt { name: download.name.to_owned(), expected, found })
+    Err(SourceError::Corrupt {
+        name: download.name.to_owned(),
+        expected,
+        found,
+    })
 }
 
 fn is_right(download: &Download<'_>) -> Result<bool, SourceError> {

@@ -29,7 +29,9 @@ fn leftovers(cache: &Cache) -> Vec<String> {
     let Ok(entries) = fs::read_dir(cache.root().join(".staging/thing-1")) else {
         return Vec::new();
     };
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 #[test]
@@ -109,12 +111,16 @@ fn what_came_whole_in_an_earlier_run_is_not_downloaded_again() {
     let server = Server::start(&files[..1]);
     let manifest = manifest(&files, &[folder_source(&server.url("files"))]);
     let (_folder, cache) = cache();
-    fetcher().fetch(&manifest, &cache, &[], &mut Silent).unwrap_err();
+    fetcher()
+        .fetch(&manifest, &cache, &[], &mut Silent)
+        .unwrap_err();
     // What a process that was killed leaves goes.
     fs::write(cache.root().join(".staging/thing-1/.tmp1"), b"rest").unwrap();
     server.put("b.bin", b"second");
     server.requests();
-    fetcher().fetch(&manifest, &cache, &[], &mut Silent).unwrap();
+    fetcher()
+        .fetch(&manifest, &cache, &[], &mut Silent)
+        .unwrap();
     assert_eq!(server.requests(), [("/files/b.bin".to_owned(), None)]);
     assert!(leftovers(&cache).is_empty());
 }

@@ -32,7 +32,7 @@ use tokio::{
 use crate::{BusError, Result, connect::object_stream};
 
 /// Size of a chunk in the bucket: below the broker's message limit, above its per-message cost.
-pub const CHUNK_BYTES: usize = 256 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 
 /// How long content may stand still before we give up.
 pub const STALL: Duration = Duration::from_secs(30);
@@ -200,17 +200,19 @@ impl Artifacts {
             ..ObjectMetadata::default()
         };
         let (moved, mut movement) = watch::channel(());
-        let mut chunked = Rechunked { source, moved };
-        let put = store.put(metadata, &mut chunked);
-        tokio::pin!(put);
-        loop {
-            tokio::select! {
-                done = &mut put => return done.map_err(|error| put_error(bucket, error)),
-                moved = tokio::time::timeout(STALL, movement.changed()) => if moved.is_err() {
-                    return Err(BusError::Content(io::ErrorKind::TimedOut.into()));
-                },
+        let mut chunked = Rechunked { source, moved, gathered: Vec::with_capacity(CHUNK_BYTES) };
+        let info = {
+            let mut put = std::pin::pin!(store.put(metadata, &mut chunked));
+            loop {
+                tokio::select! {
+                    done = &mut put => break done.map_err(|error| put_error(bucket, error))?,
+                    moved = tokio::time::timeout(STALL, movement.changed()) => if moved.is_err() {
+                        return Err(BusError::Content(io::ErrorKind::TimedOut.into()));
+                    },
+                }
             }
-        }
+        };
+        same_size(bucket, source.size, info)
     }
 
     /// Counts the chunks that the bucket holds: every one was acknowledged, and all are there.
@@ -325,6 +327,18 @@ where
     BusError::ArtifactRead { bucket: bucket.as_str(), source: source.into() }
 }
 
+/// What was stored is as long as what was read.
+fn same_size(bucket: Bucket, read: u64, info: ObjectInfo) -> Result<ObjectInfo> {
+    if info.size as u64 == read {
+        return Ok(info);
+    }
+    Err(BusError::ArtifactDamaged {
+        bucket: bucket.as_str(),
+        expected: format!("{read} bytes"),
+        found: format!("{} bytes", info.size),
+    })
+}
+
 /// Tells a failing source from a failing broker.
 fn put_error(bucket: Bucket, error: jetstream::object_store::PutError) -> BusError {
     if error.kind() == jetstream::object_store::PutErrorKind::ReadChunks {
@@ -375,11 +389,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for Hashing<R> {
     }
 }
 
-/// Fills a whole chunk before it lets the reader have it, and reports movement.
+/// Gathers a whole chunk before it lets the reader have any of it, and reports movement.
 struct Rechunked<'a, R> {
     source: &'a mut R,
     moved: watch::Sender<()>,
+    gathered: Vec<u8>,
 }
+
+/// How much is read from the source at once.
+const READ_BYTES: usize = 16 * 1024;
 
 impl<R: AsyncRead + Unpin> AsyncRead for Rechunked<'_, R> {
     fn poll_read(
@@ -387,16 +405,24 @@ impl<R: AsyncRead + Unpin> AsyncRead for Rechunked<'_, R> {
         cx: &mut TaskContext<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while buf.remaining() > 0 {
-            let before = buf.filled().len();
-            match Pin::new(&mut *self.source).poll_read(cx, buf) {
-                Poll::Ready(Ok(())) if buf.filled().len() == before => break,
+        let this = &mut *self;
+        let whole = buf.remaining().min(CHUNK_BYTES);
+        let mut block = [0; READ_BYTES];
+        while this.gathered.len() < whole {
+            let room = (whole - this.gathered.len()).min(READ_BYTES);
+            let mut read = ReadBuf::new(&mut block[..room]);
+            match Pin::new(&mut *this.source).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if read.filled().is_empty() => break,
                 Poll::Ready(Ok(())) => {
-                    let _ = self.moved.send(());
+                    this.gathered.extend_from_slice(read.filled());
+                    let _ = this.moved.send(());
                 }
+                // What was gathered stays for the next poll.
                 other => return other,
             }
         }
+        buf.put_slice(&this.gathered);
+        this.gathered.clear();
         Poll::Ready(Ok(()))
     }
 }

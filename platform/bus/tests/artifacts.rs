@@ -16,18 +16,30 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use support::{conversation, start};
 
-/// Yields `size` bytes, some hundred a read, then ends or fails.
+/// Yields bytes, some hundred a read and with pauses as a network has them, then ends or fails.
 struct Trickle {
     left: usize,
     fails: bool,
+    pauses: bool,
+}
+
+impl Trickle {
+    fn new(left: usize, fails: bool) -> Self {
+        Self { left, fails, pauses: false }
+    }
 }
 
 impl AsyncRead for Trickle {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.pauses = !self.pauses;
+        if self.pauses {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let take = self.left.min(777).min(buf.remaining());
         if take == 0 && self.fails {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -45,7 +57,7 @@ async fn what_flows_in_comes_out_whole() {
     let test = start().await;
     let (artifacts, scope) = (test.bus.artifacts(), conversation());
     let size = 1_500_000;
-    let source = || Trickle { left: size, fails: false };
+    let source = || Trickle::new(size, false);
     let reference =
         artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000).await.unwrap();
     assert_eq!(reference.size_bytes, size as u64);
@@ -71,7 +83,7 @@ async fn too_much_and_broken_sources_are_refused() {
     let test = start().await;
     let (artifacts, scope) = (test.bus.artifacts(), conversation());
     let put = |left, fails, limit| {
-        let source = Trickle { left, fails };
+        let source = Trickle::new(left, fails);
         artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source, limit)
     };
     let too_large = put(1_000_001, false, 1_000_000).await;

@@ -52,8 +52,7 @@ impl Feed {
         self.pending
     }
 
-    /// The next batch: complete when it has `limit` facts, `interval` after the first came, or
-    /// when there is nothing more in the log.
+    /// The next batch: complete when it has `limit` facts, or `interval` after the first came.
     pub(crate) async fn batch(
         &mut self,
         limit: usize,

@@ -20,7 +20,7 @@ pub fn options(folder: &std::path::Path) -> EmbeddedOptions {
     let asset = manifest.get("nats-server").expect("nats-server is an asset");
     let cache = Cache::locate().expect("there is a cache folder");
     assert!(cache.has(asset), "nats-server is missing: run deploy/setup.sh");
-    EmbeddedOptions { program: cache.path(asset, "nats-server"), data: folder.to_owned() }
+    EmbeddedOptions { program: cache.path(asset, "bin/nats-server"), data: folder.to_owned() }
 }
 
 pub async fn start() -> TestBroker {

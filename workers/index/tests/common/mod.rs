@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A broker of its own for a test.
-pub struct Broker {
+pub(crate) struct Broker {
     broker: EmbeddedBroker,
     bus: Bus,
     _data: tempfile::TempDir,
@@ -31,7 +31,7 @@ pub struct Broker {
 
 /// A call as it comes out of the services before.
 #[derive(Clone)]
-pub struct Call {
+pub(crate) struct Call {
     scope: Scope,
     conversation: ConversationId,
     turns: &'static [(Role, &'static str)],
@@ -39,7 +39,7 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn of(account: &str, turns: &'static [(Role, &'static str)]) -> Self {
+    pub(crate) fn of(account: &str, turns: &'static [(Role, &'static str)]) -> Self {
         let conversation = ConversationId::generate();
         let scope = Scope::Conversation {
             account: account.parse().unwrap(),
@@ -63,12 +63,12 @@ impl Call {
         }
     }
 
-    pub fn agent(mut self, agent: &str) -> Self {
+    pub(crate) fn agent(mut self, agent: &str) -> Self {
         self.info.agent = Some(agent.to_owned());
         self
     }
 
-    pub fn started(mut self, time: &str) -> Self {
+    pub(crate) fn started(mut self, time: &str) -> Self {
         self.info.started_at = Some(time.parse().unwrap());
         self
     }
@@ -98,7 +98,7 @@ impl Call {
 }
 
 impl Broker {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let manifest = Manifest::embedded().unwrap();
         let asset = manifest.get("nats-server").unwrap();
@@ -122,14 +122,14 @@ impl Broker {
     }
 
     /// Another connection.
-    pub async fn bus(&self) -> Bus {
+    pub(crate) async fn bus(&self) -> Bus {
         Bus::connect(self.broker.connect_options("node"))
             .await
             .unwrap()
     }
 
     /// Stores the call's transcript and states that it was qualified.
-    pub async fn qualify(&self, call: Call) -> ConversationId {
+    pub(crate) async fn qualify(&self, call: Call) -> ConversationId {
         let json = serde_json::to_vec(&call.transcript()).unwrap();
         let transcript = self
             .bus
@@ -142,11 +142,11 @@ impl Broker {
     }
 
     /// States that the call was qualified, with a transcript that is not there.
-    pub async fn state(&self, call: &Call, name: &str) {
+    pub(crate) async fn state(&self, call: &Call, name: &str) {
         self.state_with(call, artifact(name)).await;
     }
 
-    pub async fn state_about(&self, call: &Call, data: impl FactData) {
+    pub(crate) async fn state_about(&self, call: &Call, data: impl FactData) {
         self.bus
             .state_first("test", call.scope.clone(), data)
             .await
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     /// How many facts of a type are in the log.
-    pub async fn count(&self, fact: FactType) -> u64 {
+    pub(crate) async fn count(&self, fact: FactType) -> u64 {
         let filters = vec![Subject::filter(fact)];
         self.bus
             .follow(Family::Conversation, filters, 1)
@@ -185,13 +185,13 @@ impl Broker {
     }
 
     /// Waits until there are so many facts of a type, and not more.
-    pub async fn wait_for(&self, fact: FactType, expected: u64) {
+    pub(crate) async fn wait_for(&self, fact: FactType, expected: u64) {
         self.until(fact.as_str(), async || self.count(fact).await >= expected)
             .await;
         assert_eq!(self.count(fact).await, expected, "{fact}");
     }
 
-    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let waiting = async {
             while !condition().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -204,7 +204,7 @@ impl Broker {
     }
 
     /// Asks all nodes and takes so many replies.
-    pub async fn ask(&self, request: &SearchRequest, nodes: usize) -> Vec<SearchReply> {
+    pub(crate) async fn ask(&self, request: &SearchRequest, nodes: usize) -> Vec<SearchReply> {
         let mut replies = Vec::new();
         let gather = |reply: SearchReply| {
             replies.push(reply);
@@ -230,14 +230,14 @@ fn artifact(name: &str) -> ArtifactRef {
 }
 
 /// A node that runs and has caught up.
-pub struct Running {
+pub(crate) struct Running {
     bus: Bus,
     drain: CancellationToken,
     task: JoinHandle<colloquy_index::Result<()>>,
 }
 
 impl Running {
-    pub async fn start(broker: &Broker, options: IndexOptions) -> Self {
+    pub(crate) async fn start(broker: &Broker, options: IndexOptions) -> Self {
         let bus = broker.bus().await;
         let node = IndexNode::open(bus.clone(), options).await.unwrap();
         let mut caught_up = node.caught_up();
@@ -249,7 +249,7 @@ impl Running {
     }
 
     /// Asks; only for tests with one node.
-    pub async fn ask(&self, request: SearchRequest) -> SearchReply {
+    pub(crate) async fn ask(&self, request: SearchRequest) -> SearchReply {
         let mut answer = None;
         let gather = |reply: SearchReply| {
             answer = Some(reply);
@@ -262,7 +262,7 @@ impl Running {
         answer.expect("no reply")
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.drain.cancel();
         tokio::time::timeout(PATIENCE, self.task)
             .await
@@ -273,7 +273,7 @@ impl Running {
 }
 
 /// The highlighted parts of a snippet.
-pub fn highlighted(turn: &TurnHit) -> Vec<String> {
+pub(crate) fn highlighted(turn: &TurnHit) -> Vec<String> {
     let chars: Vec<char> = turn.snippet.chars().collect();
     let part = |&[start, end]: &[u32; 2]| {
         chars[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()]
@@ -284,7 +284,7 @@ pub fn highlighted(turn: &TurnHit) -> Vec<String> {
 }
 
 /// Copies a folder that nobody writes to.
-pub fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -298,7 +298,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// Gives an index the place that it had when a node died before it could state what it indexed.
-pub fn rewind(folder: &Path, indexed_through: u64, stated_through: u64) {
+pub(crate) fn rewind(folder: &Path, indexed_through: u64, stated_through: u64) {
     let index = tantivy::Index::open_in_dir(folder.join("data")).unwrap();
     let mut writer = index.writer_with_num_threads::<tantivy::TantivyDocument>(1, 15_000_000);
     let mut prepared = writer.as_mut().unwrap().prepare_commit().unwrap();

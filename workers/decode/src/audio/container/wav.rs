@@ -138,7 +138,11 @@ fn data(
         rate => Some(bytes as f64 / f64::from(rate)),
     };
     // A lost padding byte is no matter; a lost frame is, and any part of an ADPCM block.
-    let tolerated = if format.is_adpcm { 1 } else { format.block_bytes - 1 };
+    let tolerated = if format.is_adpcm {
+        1
+    } else {
+        format.block_bytes - 1
+    };
     if there + tolerated < announced {
         return Err(DecodeError::Truncated {
             missing: "its audio data is cut off",
