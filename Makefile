@@ -31,7 +31,7 @@ lint: setup ## Format, clippy, licences and advisories
 	deploy/lint-dependencies.sh
 
 bench: setup ## Benchmarks
-	cargo bench $(CARGO_FLAGS) --workspace
+	cargo bench $(CARGO_FLAGS) --benches
 
 samples: ## Speak the sample calls again (needs voices; see deploy/samples/README.md)
 	python3 deploy/samples/make.py

@@ -12,7 +12,7 @@ mod streams;
 mod up;
 mod worker;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use colloquy_runtime::telemetry::{Telemetry, TelemetryOptions};
@@ -60,12 +60,8 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Assets(command) => command.run(),
         Command::Contract(command) => command.run(),
-        Command::Up(command) => {
-            with_runtime(&cli.log, "colloquy", |process| command.run(process))
-        }
-        Command::All(command) => {
-            with_runtime(&cli.log, "colloquy", |process| command.run(process))
-        }
+        Command::Up(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
+        Command::All(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
         Command::Gateway(command) => {
             with_runtime(&cli.log, "colloquy-gateway", |process| command.run(process))
         }
@@ -114,21 +110,27 @@ where
     // The first provider that is installed stays; there is no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let telemetry = Telemetry::start(&options)?;
-    let process = Process { metrics: std::sync::Arc::new(telemetry.metrics_renderer()) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let process = Process {
+        metrics: std::sync::Arc::new(telemetry.metrics_renderer()),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(command(process));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     telemetry.shutdown();
     result
 }
 
-#[allow(clippy::print_stderr, reason = "this is where the command line tells its errors")]
+#[allow(
+    clippy::print_stderr,
+    reason = "this is where the command line tells its errors"
+)]
 fn report(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
 
-/// Writes a line of a command's result to standard output.
-#[allow(clippy::print_stdout, reason = "the result of a command")]
+/// Writes a line of a command's result to standard output. That nobody reads it is no error.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

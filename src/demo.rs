@@ -64,8 +64,12 @@ impl Call {
     fn metadata(&self) -> serde_json::Value {
         let mut metadata = self.description.metadata.clone();
         let known = |role: &str| matches!(role, "agent" | "customer");
-        let roles: Vec<&str> =
-            self.description.channels.iter().map(|channel| channel.role.as_str()).collect();
+        let roles: Vec<&str> = self
+            .description
+            .channels
+            .iter()
+            .map(|channel| channel.role.as_str())
+            .collect();
         if roles.iter().all(|role| known(role)) {
             metadata.insert("channel_roles".to_owned(), roles.into());
         }
@@ -86,10 +90,22 @@ pub(crate) fn load(folder: &Path) -> anyhow::Result<Vec<Call>> {
         let text = std::fs::read_to_string(&path)?;
         let description: Description = serde_json::from_str(&text)
             .with_context(|| format!("{} does not describe a call", path.display()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        calls.push(Call { name, audio: folder.join(&description.file), description });
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        calls.push(Call {
+            name,
+            audio: folder.join(&description.file),
+            description,
+        });
     }
-    anyhow::ensure!(!calls.is_empty(), "there are no sample calls in {}", folder.display());
+    anyhow::ensure!(
+        !calls.is_empty(),
+        "there are no sample calls in {}",
+        folder.display()
+    );
     calls.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(calls)
 }
@@ -107,8 +123,13 @@ pub(crate) async fn post_and_wait(client: &Client, calls: &[Call]) -> anyhow::Re
     let deadline = Instant::now() + PATIENCE;
     let mut done = Vec::new();
     for (name, id) in posted {
-        let status = wait(client, &id, deadline).await.with_context(|| name.clone())?;
-        say(format!("  {name}: {}", status["status"].as_str().unwrap_or("unknown")));
+        let status = wait(client, &id, deadline)
+            .await
+            .with_context(|| name.clone())?;
+        say(format!(
+            "  {name}: {}",
+            status["status"].as_str().unwrap_or("unknown")
+        ));
         done.push(Done { name, id, status });
     }
     Ok(done)

@@ -106,7 +106,11 @@ async fn start_worker(
     match worker {
         Worker::Decode => react(DecodeService::default(), bus, lifecycle),
         Worker::Transcribe => {
-            react(TranscribeService::new(load_engine(args).await?), bus, lifecycle);
+            react(
+                TranscribeService::new(load_engine(args).await?),
+                bus,
+                lifecycle,
+            );
         }
         Worker::Tag => react(TagService, bus, lifecycle),
         Worker::Anonymize => react(AnonymizeService::default(), bus, lifecycle),
@@ -119,7 +123,11 @@ async fn start_worker(
         Worker::Progress => react(ProgressService::new(bus).await?, bus, lifecycle),
         Worker::Accounts => react(AccountsService::new(bus).await?, bus, lifecycle),
         Worker::Notify => {
-            react(NotifyService::new(Mailer::new(mail_options(args))?), bus, lifecycle);
+            react(
+                NotifyService::new(Mailer::new(mail_options(args))?),
+                bus,
+                lifecycle,
+            );
         }
     }
     Ok(())
@@ -127,20 +135,32 @@ async fn start_worker(
 
 fn react<S: Service>(service: S, bus: &Bus, lifecycle: &mut Lifecycle) {
     let drain = lifecycle.drain();
-    lifecycle.spawn(S::NAME, worker::run(bus.clone(), Arc::new(service), drain, DRAIN_GRACE));
+    lifecycle.spawn(
+        S::NAME,
+        worker::run(bus.clone(), Arc::new(service), drain, DRAIN_GRACE),
+    );
 }
 
 async fn load_engine(args: &WorkerArgs) -> anyhow::Result<Arc<Engine>> {
     let folder = model_folder(&args.model)?;
-    let name = PathBuf::from(&args.model).file_name().map(|name| name.to_string_lossy().into());
-    let options = EngineOptions { threads: args.model_threads, name, ..EngineOptions::default() };
+    let name = PathBuf::from(&args.model)
+        .file_name()
+        .map(|name| name.to_string_lossy().into());
+    let options = EngineOptions {
+        threads: args.model_threads,
+        name,
+        ..EngineOptions::default()
+    };
     let engine = tokio::task::spawn_blocking(move || Engine::load(&folder, &options)).await??;
     tracing::info!(model = engine.model_name(), "speech model loaded");
     Ok(Arc::new(engine))
 }
 
 fn index_options(args: &WorkerArgs) -> IndexOptions {
-    let path = args.index_dir.clone().unwrap_or_else(|| args.data.join("index"));
+    let path = args
+        .index_dir
+        .clone()
+        .unwrap_or_else(|| args.data.join("index"));
     IndexOptions::new(path).with_partitions(args.index_partitions.0.clone())
 }
 
@@ -151,7 +171,10 @@ fn mail_options(args: &WorkerArgs) -> MailOptions {
             url,
             credentials: args.smtp_user.clone().zip(args.smtp_password.clone()),
         }),
-        folder: args.mail_dir.clone().unwrap_or_else(|| args.data.join("mail")),
+        folder: args
+            .mail_dir
+            .clone()
+            .unwrap_or_else(|| args.data.join("mail")),
     }
 }
 
@@ -195,6 +218,9 @@ pub(crate) async fn start_health(
         let bus = bus.clone();
         Box::pin(async move { bus.ping().await })
     });
-    lifecycle.spawn("health", health::serve(listener, ready, metrics, lifecycle.drain()));
+    lifecycle.spawn(
+        "health",
+        health::serve(listener, ready, metrics, lifecycle.drain()),
+    );
     Ok(())
 }

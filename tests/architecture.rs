@@ -15,12 +15,18 @@ struct Graph {
 fn graph() -> Graph {
     let metadata = MetadataCommand::new().exec().expect("cargo metadata runs");
     let resolve = metadata.resolve.as_ref().expect("the graph is resolved");
-    let names: BTreeMap<_, _> =
-        metadata.packages.iter().map(|package| (&package.id, package.name.to_string())).collect();
+    let names: BTreeMap<_, _> = metadata
+        .packages
+        .iter()
+        .map(|package| (&package.id, package.name.to_string()))
+        .collect();
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for node in &resolve.nodes {
         let normal = node.deps.iter().filter(|dependency| {
-            dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal)
+            dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| kind.kind == DependencyKind::Normal)
         });
         edges
             .entry(names[&node.id].clone())
@@ -28,20 +34,38 @@ fn graph() -> Graph {
             .extend(normal.map(|dependency| names[&dependency.pkg].clone()));
     }
     let members: Vec<_> = metadata.workspace_packages();
-    let ours: BTreeSet<String> = members.iter().map(|package| package.name.to_string()).collect();
+    let ours: BTreeSet<String> = members
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     let direct = ours
         .iter()
-        .map(|name| (name.clone(), edges[name].intersection(&ours).cloned().collect()))
+        .map(|name| {
+            (
+                name.clone(),
+                edges[name].intersection(&ours).cloned().collect(),
+            )
+        })
         .collect();
-    let reachable = ours.iter().map(|name| (name.clone(), reach(&edges, name))).collect();
+    let reachable = ours
+        .iter()
+        .map(|name| (name.clone(), reach(&edges, name)))
+        .collect();
     let folder = members
         .iter()
         .map(|package| {
-            let path = package.manifest_path.strip_prefix(&metadata.workspace_root).unwrap();
+            let path = package
+                .manifest_path
+                .strip_prefix(&metadata.workspace_root)
+                .unwrap();
             (package.name.to_string(), path.as_str().to_owned())
         })
         .collect();
-    Graph { direct, reachable, folder }
+    Graph {
+        direct,
+        reachable,
+        folder,
+    }
 }
 
 fn reach(edges: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
@@ -67,9 +91,12 @@ fn invariant_dependencies_point_one_way() {
             "colloquy-contract" | "colloquy-runtime" | "colloquy-audio" | "onednn-src" => &[],
             "colloquy-assets" => &[],
             "colloquy-bus" => &["colloquy-contract"],
-            _ if folder.starts_with("workers/") || folder.starts_with("gateway/") => {
-                &["colloquy-contract", "colloquy-bus", "colloquy-runtime", "colloquy-audio"]
-            }
+            _ if folder.starts_with("workers/") || folder.starts_with("gateway/") => &[
+                "colloquy-contract",
+                "colloquy-bus",
+                "colloquy-runtime",
+                "colloquy-audio",
+            ],
             _ => panic!("{name} in {folder} is new: say here what it may depend on"),
         };
         for dependency in dependencies {
@@ -93,10 +120,20 @@ fn invariant_workers_never_depend_on_each_other() {
 
 #[test]
 fn invariant_only_the_bus_speaks_to_the_broker() {
-    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata runs");
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("cargo metadata runs");
     for package in &metadata.packages {
-        let speaks = package.dependencies.iter().any(|dependency| dependency.name == "async-nats");
-        assert!(!speaks || package.name.as_str() == "colloquy-bus", "{} speaks NATS", package.name);
+        let speaks = package
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.name == "async-nats");
+        assert!(
+            !speaks || package.name.as_str() == "colloquy-bus",
+            "{} speaks NATS",
+            package.name
+        );
     }
 }
 
@@ -108,7 +145,10 @@ fn invariant_the_contract_has_no_runtime_and_the_gateway_no_engines() {
         ("colloquy-gateway", &["tantivy", "ct2rs", "symphonia"]),
     ] {
         for name in foreign {
-            assert!(!graph.reachable[package].contains(*name), "{package} reaches {name}");
+            assert!(
+                !graph.reachable[package].contains(*name),
+                "{package} reaches {name}"
+            );
         }
     }
 }

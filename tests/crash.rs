@@ -9,11 +9,17 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use support::{Api, Process, colloquy};
 
-const SAMPLES: [&str; 3] = ["pharmacy-refill.opus", "auto-repair.wav", "hotel-booking.mp3"];
+const SAMPLES: [&str; 3] = [
+    "pharmacy-refill.opus",
+    "auto-repair.wav",
+    "hotel-booking.mp3",
+];
 
 fn up(data: &Path) -> Process {
     let mut command = colloquy();
-    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command
+        .args(["up", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data);
     Process::start(command)
 }
 
@@ -40,7 +46,9 @@ async fn what_was_accepted_ends_once_after_kill_9() {
         let status = api.completed(id).await;
         let mut facts = BTreeMap::new();
         for stage in status["stages"].as_array().unwrap() {
-            *facts.entry(stage["fact"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+            *facts
+                .entry(stage["fact"].as_str().unwrap().to_owned())
+                .or_insert(0) += 1;
         }
         assert!(facts.values().all(|&count| count == 1), "{id}: {facts:?}");
         assert_eq!(facts.len(), 7, "{id}: {facts:?}");
@@ -51,7 +59,7 @@ async fn what_was_accepted_ends_once_after_kill_9() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|hit| hit["conversation"].as_str().unwrap().to_owned())
+        .map(|hit| hit["id"].as_str().unwrap().to_owned())
         .collect();
     let all = hits.len();
     hits.sort();

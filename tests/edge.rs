@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use support::{Api, Process, Stage, sample};
 
 async fn platform(stage: &Stage) -> (Process, Api) {
-    let process =
-        stage.run("all", &["all", "--listen", "127.0.0.1:0", "--max-upload-mib", "128"]);
+    let process = stage.run(
+        "all",
+        &["all", "--listen", "127.0.0.1:0", "--max-upload-mib", "128"],
+    );
     let base = process.line_after("Colloquy is up: ");
     (process, Api::new(&base, &stage.key().await))
 }
@@ -21,11 +23,17 @@ async fn platform(stage: &Stage) -> (Process, Api) {
 /// A problem has a type, a title, its status and a sentence that helps.
 async fn problem(response: Response, status: u16) -> Value {
     assert_eq!(response.status().as_u16(), status);
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/problem+json"
+    );
     let problem: Value = response.json().await.unwrap();
     assert_eq!(problem["status"], status, "{problem}");
     for field in ["type", "title", "detail"] {
-        assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
+        assert!(
+            problem[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{field}: {problem}"
+        );
     }
     problem
 }
@@ -56,16 +64,33 @@ async fn bad_requests_get_readable_problems() {
     let get = |path: &'static str| api.request(Method::GET, path).send();
 
     problem(api.post_call("", Vec::new()).await, 422).await;
-    problem(api.anonymous(Method::GET, "/v1/conversations").send().await.unwrap(), 401).await;
-    let wrong = api.anonymous(Method::GET, "/v1/conversations").bearer_auth("cq_wrong").send();
+    problem(
+        api.anonymous(Method::GET, "/v1/conversations")
+            .send()
+            .await
+            .unwrap(),
+        401,
+    )
+    .await;
+    let wrong = api
+        .anonymous(Method::GET, "/v1/conversations")
+        .bearer_auth("cq_wrong")
+        .send();
     problem(wrong.await.unwrap(), 401).await;
     let unknown = "/v1/conversations/0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d";
     problem(get(unknown).await.unwrap(), 404).await;
-    problem(get("/v1/conversations/not-an-id").await.unwrap(), 400).await;
+    problem(get("/v1/conversations/not-an-id").await.unwrap(), 404).await;
     problem(get("/v1/nothing").await.unwrap(), 404).await;
     problem(get("/v1/search?q=%22unbalanced").await.unwrap(), 400).await;
     problem(get("/v1/search").await.unwrap(), 400).await;
-    problem(api.request(Method::DELETE, "/v1/search").send().await.unwrap(), 405).await;
+    problem(
+        api.request(Method::DELETE, "/v1/search")
+            .send()
+            .await
+            .unwrap(),
+        405,
+    )
+    .await;
     let bad_metadata = api.post_call("?direction=sideways", b"RIFF".to_vec()).await;
     assert!(bad_metadata.status().is_client_error());
     let too_large = api.post_call("", vec![0; 129 * 1024 * 1024]);
@@ -86,18 +111,28 @@ async fn unusable_recordings_are_rejected_with_a_reason() {
     let mut truncated_wav = wav_header(1, 1_000_000);
     truncated_wav.resize(2_000, 1);
     for (content, code) in [
-        (b"This is no recording, it is a letter.".repeat(40), "not_audio"),
+        (
+            b"This is no recording, it is a letter.".repeat(40),
+            "not_audio",
+        ),
         (mp3[..mp3.len() / 2 + 100].to_vec(), "truncated"),
         (nine_channels, "too_many_channels"),
         (truncated_wav, "truncated"),
     ] {
         let response = api.post_call("", content).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
-        let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        let id = response.json::<Value>().await.unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let status = api.end_of(&id).await;
         assert_eq!(status["status"], "error", "{status}");
         assert_eq!(status["error"]["code"], code, "{status}");
-        assert!(status["error"]["reason"].as_str().is_some_and(|reason| reason.len() > 10));
+        assert!(
+            status["error"]["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.len() > 10)
+        );
         let path = format!("/v1/conversations/{id}/audio");
         let audio = api.request(Method::GET, &path).send().await.unwrap();
         assert!(audio.status().is_client_error());
@@ -111,7 +146,10 @@ async fn a_hundred_megabytes_take_little_memory() {
     let gateway = stage.run("gateway", &["gateway", "--listen", "127.0.0.1:0"]);
     let base = gateway.line_after("the gateway listens on ");
     let api = Api::new(&base, &stage.key().await);
-    assert_eq!(api.post_call("", wav_header(1, 0)).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        api.post_call("", wav_header(1, 0)).await.status(),
+        StatusCode::ACCEPTED
+    );
 
     let before = gateway.memory_kib("VmHWM");
     let size = 100_000_000_u32;
@@ -133,7 +171,10 @@ async fn the_same_idempotency_key_is_the_same_call() {
     let api = Api::new(&base, &stage.key().await);
     let post = |content: &'static [u8]| {
         let request = api.request(Method::POST, "/v1/conversations");
-        request.header("Idempotency-Key", "once").body(content).send()
+        request
+            .header("Idempotency-Key", "once")
+            .body(content)
+            .send()
     };
     let first: Value = post(b"the same").await.unwrap().json().await.unwrap();
     let again = post(b"the same").await.unwrap();
@@ -157,29 +198,52 @@ async fn a_sign_up_becomes_an_account_and_a_welcome() {
             "name": name,
             "password": "correct horse battery staple",
         });
-        api.anonymous(Method::POST, "/v1/signups").json(&body).send()
+        api.anonymous(Method::POST, "/v1/signups")
+            .json(&body)
+            .send()
     };
     let first = sign_up("Ann Example").await.unwrap();
     assert_eq!(first.status(), StatusCode::ACCEPTED);
     let first: Value = first.json().await.unwrap();
-    assert_eq!(until_decided(&api, &first, "welcomed").await["status"], "welcomed");
-    let mails: Vec<_> =
-        fs::read_dir(stage.folder.path().join("workers/mail")).unwrap().flatten().collect();
+    assert_eq!(
+        until_decided(&api, &first, "welcomed").await["status"],
+        "welcomed"
+    );
+    let mails: Vec<_> = fs::read_dir(stage.folder.path().join("workers/mail"))
+        .unwrap()
+        .flatten()
+        .collect();
     assert_eq!(mails.len(), 1);
     let mail = fs::read_to_string(mails[0].path()).unwrap();
-    assert!(mail.contains("To: \"Ann Example\" <ann@example.com>"), "{mail}");
+    assert!(
+        mail.contains("To: \"Ann Example\" <ann@example.com>"),
+        "{mail}"
+    );
 
     // The address is taken now.
-    let second: Value = sign_up("Somebody Else").await.unwrap().json().await.unwrap();
+    let second: Value = sign_up("Somebody Else")
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let rejected = until_decided(&api, &second, "rejected").await;
     assert_eq!(rejected["code"], "email_taken", "{rejected}");
 
     let weak = json!({ "email": "bob@example.com", "name": "Bob", "password": "short" });
-    let weak = api.anonymous(Method::POST, "/v1/signups").json(&weak).send().await.unwrap();
+    let weak = api
+        .anonymous(Method::POST, "/v1/signups")
+        .json(&weak)
+        .send()
+        .await
+        .unwrap();
     problem(weak, 422).await;
     for process in [&gateway, &workers] {
         let log = process.output.lock().unwrap();
-        assert!(!log.contains("ann@example.com") && !log.contains("battery"), "{log}");
+        assert!(
+            !log.contains("ann@example.com") && !log.contains("battery"),
+            "{log}"
+        );
     }
     gateway.end();
     workers.end();

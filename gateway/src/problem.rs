@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use colloquy_bus::BusError;
@@ -117,7 +117,7 @@ pub(crate) struct Problem {
     kind: Kind,
     status: StatusCode,
     detail: String,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -128,13 +128,13 @@ impl Problem {
             kind,
             status,
             detail,
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
     /// With a header on the response.
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 
@@ -201,7 +201,7 @@ impl Problem {
             kind,
             status,
             detail: detail.to_owned(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -220,7 +220,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
-        response.headers_mut().extend(self.headers.clone());
+        for (name, value) in self.headers.clone() {
+            response.headers_mut().insert(name, value);
+        }
         response.extensions_mut().insert(self);
         response
     }

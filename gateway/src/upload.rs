@@ -56,7 +56,7 @@ pub(crate) enum Sink<'a> {
     /// Into the vault.
     Vault {
         /// The buckets.
-        artifacts: Artifacts,
+        artifacts: &'a Artifacts,
         /// The conversation it belongs to.
         scope: &'a Scope,
     },

@@ -181,6 +181,8 @@ pub(crate) struct Conversation {
     /// Number of words.
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<u32>,
+    /// Number of mentions found by entity type.
+    entities: BTreeMap<String, u32>,
     /// Number of redacted mentions by entity type.
     redactions: BTreeMap<String, u32>,
     /// The measurements: talk statistics, categories, sentiment.
@@ -208,6 +210,7 @@ impl From<Progress> for Conversation {
             channels: progress.channels,
             language: progress.language,
             words: progress.words,
+            entities: progress.entities,
             redactions: progress.redactions,
             analysis: progress.analysis,
             error,

@@ -58,7 +58,7 @@ fn find_onednn() -> Result<PathBuf, Box<dyn Error>> {
     })
     .ok_or_else(|| {
         format!(
-            "no asset cache: set {} to a folder",
+            "no place for the asset cache: set {} to the absolute path of a folder",
             location::CACHE_VARIABLE
         )
     })?;

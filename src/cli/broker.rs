@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use colloquy_bus::{
     Bus,
     embedded::{EmbeddedBroker, EmbeddedOptions},
     provision,
 };
 
-use super::options::{Identity, nats_server};
+use super::options::Identity;
 
 /// Name of our connection, as the broker shows it.
 const CONNECTION: &str = "colloquy";
@@ -29,7 +30,8 @@ impl Broker {
         let (options, embedded) = match url {
             Some(url) => (identity.connect_options(url, CONNECTION), None),
             None => {
-                let program = nats_server()?;
+                let program = colloquy_assets::nats_server()
+                    .context("a running broker can be used with --nats instead")?;
                 std::fs::create_dir_all(data)?;
                 // The broker reads its own paths from another working folder's point of view.
                 let data = std::path::absolute(data.join("nats"))?;

@@ -20,7 +20,9 @@ enum Action {
 impl Contract {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let Action::Schema = self.action;
-        say(serde_json::to_string_pretty(&colloquy_contract::schema::all())?);
+        say(serde_json::to_string_pretty(
+            &colloquy_contract::schema::all(),
+        )?);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use super::{
     with_telemetry,
 };
 use crate::{
-    demo::{self, Client},
+    demo::{self, Call, Client},
     roles,
 };
 
@@ -28,7 +28,12 @@ const QUIET: &str = "warn";
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Folder with the sample calls and their descriptions
-    #[arg(long, env = "COLLOQUY_SAMPLES", default_value = "deploy/samples", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "COLLOQUY_SAMPLES",
+        default_value = "deploy/samples",
+        value_name = "FOLDER"
+    )]
     samples: PathBuf,
 
     /// Words to search for when all calls are in
@@ -57,28 +62,43 @@ impl Demo {
         if !telemetry::collector_configured() {
             options.otlp_endpoint = Some(format!("http://{}", listener.local_addr()?));
         }
-        with_telemetry(options, |process| self.run(process, listener))
+        let calls = demo::load(&self.samples)?;
+        with_telemetry(options, |process| self.run(process, calls, listener))
     }
 
-    async fn run(self, process: Process, traces: std::net::TcpListener) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        process: Process,
+        calls: Vec<Call>,
+        traces: std::net::TcpListener,
+    ) -> anyhow::Result<()> {
         let collector = Collector::default();
         let mut lifecycle = Lifecycle::new();
         lifecycle.spawn(
             "collector",
-            collector.clone().serve(TcpListener::from_std(traces)?, lifecycle.drain()),
+            collector
+                .clone()
+                .serve(TcpListener::from_std(traces)?, lifecycle.drain()),
         );
         let broker = Broker::start(None, &self.identity, &self.workers.data).await?;
-        roles::start_workers(roles::Worker::ALL, &broker.bus, &self.workers, &mut lifecycle)
-            .await?;
+        roles::start_workers(
+            roles::Worker::ALL,
+            &broker.bus,
+            &self.workers,
+            &mut lifecycle,
+        )
+        .await?;
         let address =
             roles::start_gateway(&broker.bus, &self.gateway, process.metrics, &mut lifecycle)
                 .await?;
         let key = demo_key(&broker.bus).await?;
         let drain = lifecycle.drain();
         let running = tokio::spawn(lifecycle.run());
-        let shown = self.show(address, &key, &collector).await;
+        let shown = self.show(address, &key, &calls, &collector).await;
         if shown.is_ok() && self.stay {
-            say(format!("\nColloquy stays up: http://{address}  API key: {key}"));
+            say(format!(
+                "\nColloquy stays up: http://{address}  API key: {key}"
+            ));
             say("Press Ctrl-C to stop.");
         } else {
             drain.cancel();
@@ -93,12 +113,15 @@ impl Demo {
         &self,
         address: SocketAddr,
         key: &str,
+        calls: &[Call],
         collector: &Collector,
     ) -> anyhow::Result<()> {
         let client = Client::new(address, key)?;
-        let calls = demo::load(&self.samples)?;
-        say(format!("Posting {} calls to http://{address}/v1/conversations", calls.len()));
-        let done = demo::post_and_wait(&client, &calls).await?;
+        say(format!(
+            "Posting {} calls to http://{address}/v1/conversations",
+            calls.len()
+        ));
+        let done = demo::post_and_wait(&client, calls).await?;
         demo::print_table(&done);
         demo::print_search(&client, &self.search).await?;
         demo::save_audio(&client, &done, &self.workers.data.join("redacted")).await?;
@@ -111,5 +134,7 @@ impl Demo {
 
 /// A key for this demo; keys of earlier ones are not kept in the clear.
 async fn demo_key(bus: &Bus) -> anyhow::Result<String> {
-    Ok(keys::create(bus, &DEFAULT_ACCOUNT.parse()?, "demo").await?.secret)
+    Ok(keys::create(bus, &DEFAULT_ACCOUNT.parse()?, "demo")
+        .await?
+        .secret)
 }

@@ -45,9 +45,16 @@ impl Keys {
             }
             Action::List => {
                 for key in keys::list(&bus).await? {
-                    let state = if key.revoked_at.is_some() { "revoked" } else { "valid" };
+                    let state = if key.revoked_at.is_some() {
+                        "revoked"
+                    } else {
+                        "valid"
+                    };
                     let (id, account, since) = (key.id, key.account, key.created_at);
-                    say(format!("{id}  {state:<7}  {account}  {since}  {}", key.name));
+                    say(format!(
+                        "{id}  {state:<7}  {account}  {since}  {}",
+                        key.name
+                    ));
                 }
             }
             Action::Revoke { id } => {

@@ -16,7 +16,12 @@ const DEFAULT_LOG: &str = "warn,colloquy=info";
 #[derive(Debug, Args)]
 pub(crate) struct LogOptions {
     /// How log lines look; RUST_LOG says which there are
-    #[arg(long, global = true, env = "COLLOQUY_LOG_FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "COLLOQUY_LOG_FORMAT",
+        default_value = "text"
+    )]
     log_format: LogFormatOption,
 }
 
@@ -46,7 +51,12 @@ impl LogOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BrokerOptions {
     /// Address of the broker; several are separated by commas
-    #[arg(long = "nats", env = "COLLOQUY_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(
+        long = "nats",
+        env = "COLLOQUY_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
     url: String,
 
     #[command(flatten)]
@@ -71,7 +81,9 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) const fn storage(&self) -> Storage {
-        Storage { replicas: self.replicas }
+        Storage {
+            replicas: self.replicas,
+        }
     }
 
     pub(crate) fn connect_options(&self, url: String, name: &str) -> ConnectOptions {
@@ -141,8 +153,11 @@ pub(crate) struct WorkerArgs {
     pub(crate) smtp_password: Option<String>,
 
     /// Sender of e-mails
-    #[arg(long, env = "COLLOQUY_MAIL_FROM",
-          default_value = "Colloquy <colloquy@localhost.localdomain>")]
+    #[arg(
+        long,
+        env = "COLLOQUY_MAIL_FROM",
+        default_value = "Colloquy <colloquy@localhost.localdomain>"
+    )]
     pub(crate) mail_from: String,
 
     /// Folder of e-mails where there is no mail server [default: in the data folder]
@@ -150,7 +165,12 @@ pub(crate) struct WorkerArgs {
     pub(crate) mail_dir: Option<PathBuf>,
 
     /// Folder for data that is not with the broker
-    #[arg(long, env = "COLLOQUY_DATA", default_value = "data", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "COLLOQUY_DATA",
+        default_value = "data",
+        value_name = "FOLDER"
+    )]
     pub(crate) data: PathBuf,
 }
 
@@ -163,7 +183,9 @@ fn partitions(text: &str) -> Result<Partitions, String> {
     let bounds = text.split_once('-').unwrap_or((text, text));
     match (bounds.0.trim().parse::<u8>(), bounds.1.trim().parse::<u8>()) {
         (Ok(from), Ok(to)) if from <= to && to <= last => Ok(Partitions(from..=to)),
-        _ => Err(format!("a range of partitions is such as 0-31, within 0-{last}")),
+        _ => Err(format!(
+            "a range of partitions is such as 0-31, within 0-{last}"
+        )),
     }
 }
 
@@ -173,33 +195,8 @@ pub(crate) fn model_folder(model: &str) -> anyhow::Result<PathBuf> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    asset_folder(model)
-}
-
-/// The `nats-server` program: from the asset cache.
-pub(crate) fn nats_server() -> anyhow::Result<PathBuf> {
-    let manifest = Manifest::embedded()?;
-    let asset = manifest.get("nats-server")?;
-    let cache = Cache::locate()?;
-    anyhow::ensure!(
-        cache.has(asset),
-        "nats-server is not in the asset cache; run 'colloquy assets fetch nats-server', or use \
-         a running broker with --nats"
-    );
-    Ok(cache.path(asset, "bin/nats-server"))
-}
-
-fn asset_folder(name: &str) -> anyhow::Result<PathBuf> {
-    let manifest = Manifest::embedded()?;
-    let asset = manifest.get(name).with_context(|| {
-        format!("'{name}' is neither a folder nor an asset; see 'colloquy assets list'")
-    })?;
-    let cache = Cache::locate()?;
-    anyhow::ensure!(
-        cache.has(asset),
-        "{name} is not in the asset cache; run 'colloquy assets fetch {name}'"
-    );
-    Ok(cache.folder(asset))
+    let folder = Cache::locate()?.require(&Manifest::embedded()?, model);
+    folder.with_context(|| format!("'{model}' is neither a folder nor an asset that is there"))
 }
 
 #[cfg(test)]

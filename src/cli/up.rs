@@ -20,7 +20,12 @@ pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Use the broker at this address instead of running one
-    #[arg(long = "nats", env = "COLLOQUY_NATS_URL", value_name = "URL")]
+    #[arg(
+        long = "nats",
+        env = "COLLOQUY_NATS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     nats: Option<String>,
 
     #[command(flatten)]
@@ -35,8 +40,13 @@ impl Up {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let broker = Broker::start(self.nats, &self.identity, &self.workers.data).await?;
         let mut lifecycle = Lifecycle::new();
-        roles::start_workers(roles::Worker::ALL, &broker.bus, &self.workers, &mut lifecycle)
-            .await?;
+        roles::start_workers(
+            roles::Worker::ALL,
+            &broker.bus,
+            &self.workers,
+            &mut lifecycle,
+        )
+        .await?;
         let address =
             roles::start_gateway(&broker.bus, &self.gateway, process.metrics, &mut lifecycle)
                 .await?;

@@ -19,7 +19,11 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(address: SocketAddr, key: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { http, base: format!("http://{address}"), key: key.to_owned() })
+        Ok(Self {
+            http,
+            base: format!("http://{address}"),
+            key: key.to_owned(),
+        })
     }
 
     /// Posts a recording; returns the conversation's id.
@@ -30,18 +34,26 @@ impl Client {
         metadata: &Value,
     ) -> anyhow::Result<String> {
         let content = tokio::fs::read(audio).await?;
-        let file = multipart::Part::bytes(content).file_name("call").mime_str(media_type)?;
-        let metadata =
-            multipart::Part::text(metadata.to_string()).mime_str("application/json")?;
-        let form = multipart::Form::new().part("metadata", metadata).part("audio", file);
-        let request = self.http.post(format!("{}/v1/conversations", self.base)).multipart(form);
+        let file = multipart::Part::bytes(content)
+            .file_name("call")
+            .mime_str(media_type)?;
+        let metadata = multipart::Part::text(metadata.to_string()).mime_str("application/json")?;
+        let form = multipart::Form::new()
+            .part("metadata", metadata)
+            .part("audio", file);
+        let request = self
+            .http
+            .post(format!("{}/v1/conversations", self.base))
+            .multipart(form);
         let accepted: Value = self.send(request).await?.json().await?;
         let id = accepted["id"].as_str().map(str::to_owned);
         id.ok_or_else(|| anyhow::anyhow!("the answer has no id"))
     }
 
     pub(crate) async fn status(&self, id: &str) -> anyhow::Result<Value> {
-        let request = self.http.get(format!("{}/v1/conversations/{id}", self.base));
+        let request = self
+            .http
+            .get(format!("{}/v1/conversations/{id}", self.base));
         Ok(self.send(request).await?.json().await?)
     }
 

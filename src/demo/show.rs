@@ -10,8 +10,14 @@ use super::{Client, Done};
 use crate::cli::say;
 
 /// Stages in the order of the pipeline, as the facts that end them.
-const STAGES: [&str; 6] =
-    ["decoded", "transcribed", "tagged", "anonymized", "qualified", "indexed"];
+const STAGES: [&str; 6] = [
+    "decoded",
+    "transcribed",
+    "tagged",
+    "anonymized",
+    "qualified",
+    "indexed",
+];
 
 /// How long the last spans of a trace may take to arrive.
 const TRACE_PATIENCE: Duration = Duration::from_secs(15);
@@ -22,7 +28,10 @@ pub(crate) fn print_table(calls: &[Done]) {
     for stage in STAGES {
         let _ = write!(header, " {:>12}", stage);
     }
-    say(format!("{header} {:>6} {:>9} {:>10}", "words", "entities", "redactions"));
+    say(format!(
+        "{header} {:>6} {:>9} {:>10}",
+        "words", "entities", "redactions"
+    ));
     for call in calls {
         say(row(call));
     }
@@ -37,7 +46,9 @@ fn row(call: &Done) -> String {
     let mut before = times.get("received").copied();
     for stage in STAGES {
         let at = times.get(stage).copied();
-        let took = before.zip(at).map(|(from, to)| to.duration_since(from).as_secs_f64());
+        let took = before
+            .zip(at)
+            .map(|(from, to)| to.duration_since(from).as_secs_f64());
         let _ = match took {
             Some(took) => write!(line, " {took:>11.2}s"),
             None => write!(line, " {:>12}", "-"),
@@ -55,7 +66,10 @@ fn row(call: &Done) -> String {
 
 /// When each fact was stated, by its last token.
 fn stage_times(status: &Value) -> BTreeMap<String, Timestamp> {
-    let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let stages = status["stages"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let time = |stage: &Value| {
         let fact = stage["fact"].as_str()?.rsplit('.').next()?.to_owned();
         Some((fact, stage["at"].as_str()?.parse().ok()?))
@@ -64,20 +78,36 @@ fn stage_times(status: &Value) -> BTreeMap<String, Timestamp> {
 }
 
 fn sum(counts: &Value) -> u64 {
-    counts.as_object().map_or(0, |counts| counts.values().filter_map(Value::as_u64).sum())
+    counts
+        .as_object()
+        .map_or(0, |counts| counts.values().filter_map(Value::as_u64).sum())
 }
 
 /// Searches and shows the hits with the words that match.
 pub(crate) async fn print_search(client: &Client, query: &str) -> anyhow::Result<()> {
     let found = client.search(query).await?;
-    let hits = found["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    say(format!("\nSearch for {query}: {} conversations", found["total"]));
+    let hits = found["hits"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    say(format!(
+        "\nSearch for {query}: {} conversations",
+        found["total"]
+    ));
     for hit in hits {
-        let turns = hit["turns"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let turns = hit["turns"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         for turn in turns.iter().take(1) {
             let at = turn["start_ms"].as_u64().unwrap_or_default() / 1_000;
             let role = turn["role"].as_str().unwrap_or_default();
-            say(format!("  {}:{:02} {role:<8} {}", at / 60, at % 60, highlighted(turn)));
+            say(format!(
+                "  {}:{:02} {role:<8} {}",
+                at / 60,
+                at % 60,
+                highlighted(turn)
+            ));
         }
     }
     anyhow::ensure!(!hits.is_empty(), "the search found nothing");
@@ -86,8 +116,11 @@ pub(crate) async fn print_search(client: &Client, query: &str) -> anyhow::Result
 
 /// The snippet with its matches in bold on a terminal, in asterisks elsewhere.
 fn highlighted(turn: &Value) -> String {
-    let (on, off) =
-        if std::io::stdout().is_terminal() { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("*", "*") };
+    let (on, off) = if std::io::stdout().is_terminal() {
+        ("\u{1b}[1;33m", "\u{1b}[0m")
+    } else {
+        ("*", "*")
+    };
     let bounds = |range: &Value| Some((range[0].as_u64()?, range[1].as_u64()?));
     let ranges: Vec<_> = turn["highlights"]
         .as_array()
@@ -119,20 +152,29 @@ pub(crate) async fn save_audio(
     }
     say(format!("\nRedacted recordings: {}", folder.display()));
     if let Some(call) = calls.first() {
-        say(format!("  also from the API, such as {}", client.audio_url(&call.id)));
+        say(format!(
+            "  also from the API, such as {}",
+            client.audio_url(&call.id)
+        ));
     }
     Ok(())
 }
 
 /// Shows the trace of the first call as a tree, if it came to the demo's own collector.
 pub(crate) async fn print_trace(collector: &Collector, calls: &[Done]) {
-    let Some(call) = calls.iter().find(|call| call.completed()) else { return };
+    let Some(call) = calls.iter().find(|call| call.completed()) else {
+        return;
+    };
     let Some(spans) = complete_trace(collector, &call.id).await else {
         say("\nTraces go to the collector that the environment names.");
         return;
     };
     let trace_id = &spans[0].trace_id;
-    say(format!("\nTrace {trace_id} of {}: {} spans", call.name, spans.len()));
+    say(format!(
+        "\nTrace {trace_id} of {}: {} spans",
+        call.name,
+        spans.len()
+    ));
     let start = spans[0].start_unix_ns;
     let known = |id: &str| spans.iter().any(|span| span.span_id == id);
     for root in spans.iter().filter(|span| !known(&span.parent_id)) {
@@ -144,9 +186,8 @@ pub(crate) async fn print_trace(collector: &Collector, calls: &[Done]) {
 async fn complete_trace(collector: &Collector, conversation: &str) -> Option<Vec<Span>> {
     let deadline = tokio::time::Instant::now() + TRACE_PATIENCE;
     loop {
-        let about = |span: &Span| {
-            span.attribute("messaging.message.conversation_id") == Some(conversation)
-        };
+        let about =
+            |span: &Span| span.attribute("messaging.message.conversation_id") == Some(conversation);
         let spans = collector.spans();
         let last = |span: &&Span| about(span) && span.name.ends_with(".indexed");
         if let Some(span) = spans.iter().find(last) {
@@ -161,7 +202,9 @@ async fn complete_trace(collector: &Collector, conversation: &str) -> Option<Vec
 
 fn print_subtree(span: &Span, spans: &[Span], start: u64, depth: usize) {
     let ms = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1_000.0;
-    let name = span.name.replace("conversations.{partition}.{account}.{conversation}.", "");
+    let name = span
+        .name
+        .replace("conversations.{partition}.{account}.{conversation}.", "");
     let who = span.attribute("service").unwrap_or_default();
     say(format!(
         "{:>9.1} ms {:>9.1} ms  {}{name} {who}",

@@ -1,6 +1,6 @@
 //! Real processes against a real broker: what end-to-end tests have in common.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use colloquy_assets::{Cache, Manifest};
 use colloquy_bus::{
     Bus, ConnectOptions, Credentials,
     embedded::{EmbeddedBroker, EmbeddedOptions},
@@ -42,19 +41,30 @@ impl Stage {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("nats");
-        let broker = EmbeddedBroker::start(EmbeddedOptions { program: nats_server(), data })
-            .await
-            .unwrap();
+        let broker = EmbeddedBroker::start(EmbeddedOptions {
+            program: colloquy_assets::nats_server().unwrap(),
+            data,
+        })
+        .await
+        .unwrap();
         let (collector, stop) = (Collector::default(), CancellationToken::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let collector_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(collector.clone().serve(listener, stop.clone()));
-        Self { folder, broker, collector, collector_url, stop }
+        Self {
+            folder,
+            broker,
+            collector,
+            collector_url,
+            stop,
+        }
     }
 
     /// The broker's address with credentials, as `--nats` takes it.
     pub fn nats_url(&self) -> String {
-        let ConnectOptions { url, credentials, .. } = self.broker.connect_options("test");
+        let ConnectOptions {
+            url, credentials, ..
+        } = self.broker.connect_options("test");
         let Credentials::Password { user, password } = credentials else {
             panic!("the embedded broker has a password")
         };
@@ -62,7 +72,9 @@ impl Stage {
     }
 
     pub async fn bus(&self) -> Bus {
-        Bus::connect(self.broker.connect_options("test")).await.unwrap()
+        Bus::connect(self.broker.connect_options("test"))
+            .await
+            .unwrap()
     }
 
     /// Runs `colloquy ARGS…` against this broker, with its data in a folder of that name.
@@ -82,7 +94,10 @@ impl Stage {
     pub async fn key(&self) -> String {
         let bus = self.bus().await;
         let account = "default".parse().unwrap();
-        colloquy_gateway::keys::create(&bus, &account, "test").await.unwrap().secret
+        colloquy_gateway::keys::create(&bus, &account, "test")
+            .await
+            .unwrap()
+            .secret
     }
 }
 
@@ -106,13 +121,6 @@ pub fn colloquy() -> Command {
     command
 }
 
-pub fn nats_server() -> PathBuf {
-    let manifest = Manifest::embedded().unwrap();
-    let (asset, cache) = (manifest.get("nats-server").unwrap(), Cache::locate().unwrap());
-    assert!(cache.has(asset), "nats-server is missing: run deploy/setup.sh");
-    cache.path(asset, "bin/nats-server")
-}
-
 /// A running process; killed when dropped. Its output is kept.
 pub struct Process {
     pub child: Child,
@@ -122,12 +130,18 @@ pub struct Process {
 
 impl Process {
     pub fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, lines) = mpsc::channel();
         let output = Arc::new(Mutex::new(String::new()));
-        let streams: [Box<dyn Read + Send>; 2] =
-            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        let streams: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().unwrap()),
+            Box::new(child.stderr.take().unwrap()),
+        ];
         for stream in streams {
             let (sender, output) = (sender.clone(), output.clone());
             std::thread::spawn(move || {
@@ -137,7 +151,11 @@ impl Process {
                 }
             });
         }
-        Self { child, output, lines }
+        Self {
+            child,
+            output,
+            lines,
+        }
     }
 
     /// Waits for a line that holds `text`; returns what follows it.
@@ -158,7 +176,13 @@ impl Process {
 
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Asks it to end and waits until it has.
@@ -166,7 +190,11 @@ impl Process {
         self.signal("-TERM");
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end:\n{}", self.output.lock().unwrap());
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.output.lock().unwrap()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -197,8 +225,15 @@ pub struct Api {
 impl Api {
     pub fn new(base: &str, key: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
-        Self { http, base: base.to_owned(), key: key.to_owned() }
+        let http = Client::builder()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: base.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -219,13 +254,19 @@ impl Api {
 
     pub async fn post_call(&self, query: &str, content: Vec<u8>) -> Response {
         let path = format!("/v1/conversations{query}");
-        self.request(Method::POST, &path).body(content).send().await.unwrap()
+        self.request(Method::POST, &path)
+            .body(content)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Posts a sample; returns its id.
     pub async fn post_sample(&self, name: &str) -> String {
         let query = "?channel_roles=agent,customer&agent=agent-17&language=en";
-        let response = self.post_call(query, std::fs::read(sample(name)).unwrap()).await;
+        let response = self
+            .post_call(query, std::fs::read(sample(name)).unwrap())
+            .await;
         let status = response.status();
         let accepted: Value = response.json().await.unwrap();
         assert_eq!(status, 202, "{accepted}");
@@ -240,7 +281,10 @@ impl Api {
             if matches!(status["status"].as_str(), Some("completed" | "error")) {
                 return status;
             }
-            assert!(Instant::now() < deadline, "not done within {PATIENCE:?}: {status}");
+            assert!(
+                Instant::now() < deadline,
+                "not done within {PATIENCE:?}: {status}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -228,8 +228,9 @@ async fn store(
     claim: &Claim,
     request: Request,
 ) -> Result<(CallInfo, Content), Problem> {
+    let artifacts = app.bus.artifacts();
     let sink = Sink::Vault {
-        artifacts: app.bus.artifacts(),
+        artifacts: &artifacts,
         scope,
     };
     let limit = app.options.max_upload_bytes;

@@ -10,7 +10,6 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use colloquy_assets::{Cache, Manifest};
 use colloquy_bus::{
     Bus, CancellationToken,
     embedded::{EmbeddedBroker, EmbeddedOptions},
@@ -45,14 +44,7 @@ pub struct Platform {
 impl Platform {
     pub async fn start() -> Self {
         let exported = trace();
-        let manifest = Manifest::embedded().unwrap();
-        let asset = manifest.get("nats-server").unwrap();
-        let cache = Cache::locate().unwrap();
-        assert!(
-            cache.has(asset),
-            "nats-server is missing: run deploy/setup.sh"
-        );
-        let program = cache.path(asset, "bin/nats-server");
+        let program = colloquy_assets::nats_server().unwrap();
         let data = tempfile::tempdir().unwrap();
         let options = EmbeddedOptions {
             program,

@@ -54,6 +54,21 @@ impl Cache {
             .all(|file| self.glance(asset, file) == FileState::Present)
     }
 
+    /// The folder of an asset that has to be there.
+    ///
+    /// # Errors
+    /// [`AssetError::NotFetched`] if it is not, [`AssetError::Unknown`] if there is no such asset.
+    pub fn require(&self, manifest: &Manifest, name: &str) -> Result<PathBuf> {
+        let asset = manifest.get(name)?;
+        if self.has(asset) {
+            Ok(self.folder(asset))
+        } else {
+            Err(AssetError::NotFetched {
+                name: name.to_owned(),
+            })
+        }
+    }
+
     /// The state of a file as its size tells.
     fn glance(&self, asset: &Asset, file: &AssetFile) -> FileState {
         match fs::metadata(self.path(asset, &file.path)) {

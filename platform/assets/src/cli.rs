@@ -9,14 +9,14 @@ use indicatif::DecimalBytes;
 
 use crate::{
     AssetError, AssetReport, Cache, Fetcher, FileState, Manifest, Outcome, Reporter, Result,
-    Settings, list, location, verify,
+    Settings, list, verify,
 };
 
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of the assets [default: ~/.cache/colloquy]
-    #[arg(long, global = true, value_name = "FOLDER", env = location::CACHE_VARIABLE)]
+    /// Folder of the assets [default: $COLLOQUY_CACHE, else ~/.cache/colloquy]
+    #[arg(long, global = true, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 
     /// Manifest to use instead of the built-in one

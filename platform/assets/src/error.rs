@@ -15,7 +15,7 @@ pub type Result<T, E = AssetError> = std::result::Result<T, E>;
 pub enum AssetError {
     /// Nothing says where the cache is.
     #[error(
-        "there is no place for the asset cache: set {} to a folder",
+        "there is no place for the asset cache: set {} to the absolute path of a folder",
         crate::location::CACHE_VARIABLE
     )]
     NoCache,
@@ -42,6 +42,15 @@ pub enum AssetError {
         name: String,
         /// The names there are.
         known: Vec<String>,
+    },
+
+    /// The asset is needed and not in the cache.
+    #[error(
+        "{name} is not in the asset cache: run 'colloquy assets fetch {name}', or deploy/setup.sh"
+    )]
+    NotFetched {
+        /// Its name.
+        name: String,
     },
 
     /// A file or folder of the cache cannot be used.

@@ -35,3 +35,12 @@ pub use error::{AssetError, Attempt, Result, SourceError};
 pub use fetch::{Fetched, Fetcher, Outcome, Settings, fetch};
 pub use manifest::{Asset, AssetFile, Manifest, Package, Source, platform};
 pub use progress::{Event, Progress, Reporter, Silent};
+
+/// The `nats-server` program of the cache.
+///
+/// # Errors
+/// [`AssetError::NotFetched`] if it is not there.
+pub fn nats_server() -> Result<std::path::PathBuf> {
+    let folder = Cache::locate()?.require(&Manifest::embedded()?, "nats-server")?;
+    Ok(folder.join("bin/nats-server"))
+}

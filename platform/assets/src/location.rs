@@ -15,19 +15,23 @@ const ONEDNN: (&str, &str) = ("onednn", "3.2");
 /// The cache folder: `$COLLOQUY_CACHE`, else `$XDG_CACHE_HOME/colloquy`, else `~/.cache/colloquy`.
 ///
 /// `variable` looks up the environment and is asked only for what counts, in this order: a build
-/// script watches what it was asked for. An empty variable counts as unset, and so does a relative
-/// path in one of the two that are not ours (the XDG specification asks for that). `None` when no
-/// variable says where.
+/// script watches what it was asked for. An empty variable counts as unset. Paths must be absolute,
+/// because a build script runs in another folder than its user: a relative `$COLLOQUY_CACHE` is no
+/// place, a relative one of the others counts as unset, as the XDG specification asks for. `None`
+/// when no variable says where.
 pub fn cache_root(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = |name: &str| {
         variable(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
-    path(CACHE_VARIABLE)
-        .or_else(|| absolute("XDG_CACHE_HOME").map(|folder| folder.join("colloquy")))
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache").join("colloquy")))
+    if let Some(cache) = path(CACHE_VARIABLE) {
+        return cache.is_absolute().then_some(cache);
+    }
+    let folder = |name: &str| path(name).filter(|path| path.is_absolute());
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+        .map(|caches| caches.join("colloquy"))
 }
 
 /// The folder of one version of one asset. The version is part of the path, so that two checkouts

@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::{Digest, Package, SourceError};
 
-/// How long pip may take. It asks the index once or twice, with retries of its own.
-const TIME_LIMIT: Duration = Duration::from_secs(180);
+/// How long pip may take: it asks the index a few times, with retries and time-outs of its own.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// How often to look whether pip is done.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

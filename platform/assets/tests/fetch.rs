@@ -1,5 +1,11 @@
 //! Fetching against a server that misbehaves. Nothing here leaves the machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the exemption for tests does not reach the helpers of an integration test"
+)]
+
 mod support;
 
 use std::fs;

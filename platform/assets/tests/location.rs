@@ -15,11 +15,11 @@ fn root(variables: &[(&str, &str)]) -> Option<PathBuf> {
 #[test]
 fn our_own_variable_comes_first() {
     let variables = [
-        ("COLLOQUY_CACHE", "here"),
+        ("COLLOQUY_CACHE", "/here"),
         ("XDG_CACHE_HOME", "/x"),
         ("HOME", "/home/me"),
     ];
-    assert_eq!(root(&variables), Some("here".into()));
+    assert_eq!(root(&variables), Some("/here".into()));
     assert_eq!(root(&variables[1..]), Some("/x/colloquy".into()));
     assert_eq!(
         root(&variables[2..]),
@@ -36,6 +36,14 @@ fn an_empty_or_relative_variable_counts_as_unset() {
         ("HOME", "/home/me"),
     ];
     assert_eq!(root(&variables), Some("/home/me/.cache/colloquy".into()));
+}
+
+#[test]
+fn our_own_variable_must_be_absolute() {
+    assert_eq!(
+        root(&[("COLLOQUY_CACHE", "here"), ("HOME", "/home/me")]),
+        None
+    );
 }
 
 #[test]

@@ -1,5 +1,12 @@
 //! Ogg Opus files: valid headers, the exact length, and the audio itself.
 
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests count as code outside of tests"
+)]
+
 use colloquy_audio::{AudioError, OpusWriter};
 use opusic_c::{Channels, Decoder, SampleRate};
 

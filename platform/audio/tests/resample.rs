@@ -1,5 +1,12 @@
 //! Measures the resampler: length, time, pass band, noise and aliases.
 
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests count as code outside of tests"
+)]
+
 use std::f64::consts::TAU;
 
 use colloquy_audio::Resampler;

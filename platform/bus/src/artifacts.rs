@@ -95,7 +95,9 @@ impl Artifacts {
         let store = self.store(bucket).await?;
         let temporary = format!("{}/incoming-{}", prefix(scope), uuid_like());
         let mut hashing = Hashing::new(source, limit_bytes);
-        let stored = self.put_chunks(&store, bucket, &temporary, &mut hashing).await;
+        let stored = self
+            .put_chunks(&store, bucket, &temporary, &mut hashing)
+            .await;
         let overflow = hashing.overflow;
         let info = match stored {
             Ok(info) => info,
@@ -106,10 +108,16 @@ impl Artifacts {
         let reference = reference(bucket, scope, media_type, size, sha256);
         self.verify_chunks(bucket, &info).await?;
         if self.exists(&store, &reference).await? {
-            store.delete(&temporary).await.map_err(|error| write_error(bucket, error))?;
+            store
+                .delete(&temporary)
+                .await
+                .map_err(|error| write_error(bucket, error))?;
             return Ok(reference);
         }
-        let renamed = UpdateMetadata { name: reference.name.clone(), ..UpdateMetadata::default() };
+        let renamed = UpdateMetadata {
+            name: reference.name.clone(),
+            ..UpdateMetadata::default()
+        };
         match store.update_metadata(&temporary, renamed).await {
             Ok(_) => Ok(reference),
             // Another upload of the same content was first.
@@ -121,7 +129,9 @@ impl Artifacts {
     /// Reads a document of at most [`MAX_DOCUMENT_BYTES`] into memory and verifies it.
     pub async fn get_bytes(&self, reference: &ArtifactRef) -> Result<Bytes> {
         if reference.size_bytes > MAX_DOCUMENT_BYTES {
-            return Err(BusError::TooLarge { limit_bytes: MAX_DOCUMENT_BYTES });
+            return Err(BusError::TooLarge {
+                limit_bytes: MAX_DOCUMENT_BYTES,
+            });
         }
         let mut content = Vec::with_capacity(usize::try_from(reference.size_bytes).unwrap_or(0));
         self.copy_verified(reference, &mut content).await?;
@@ -138,12 +148,18 @@ impl Artifacts {
 
     /// Opens an artifact for streaming. The reader fails on a stall; whoever streams it on should
     /// have been told size and digest, because the end is reached before the digest is known.
-    pub async fn open(&self, reference: &ArtifactRef) -> Result<impl AsyncRead + Send + Unpin + use<>> {
+    pub async fn open(
+        &self,
+        reference: &ArtifactRef,
+    ) -> Result<impl AsyncRead + Send + Unpin + use<>> {
         let bucket = reference.bucket;
         let store = self.store(bucket).await?;
         let object = tokio::time::timeout(STALL, store.get(&reference.name))
             .await
-            .map_err(|_| BusError::TimedOut { what: "opening an artifact", limit: STALL })?
+            .map_err(|_| BusError::TimedOut {
+                what: "opening an artifact",
+                limit: STALL,
+            })?
             .map_err(|error| read_error(bucket, error))?;
         if object.info.size as u64 != reference.size_bytes {
             return Err(damaged(reference, object.info.size as u64));
@@ -168,7 +184,10 @@ impl Artifacts {
             return Ok(reference);
         }
         let mut hashing = Hashing::new(source, reference.size_bytes);
-        let info = match self.put_chunks(&store, bucket, &reference.name, &mut hashing).await {
+        let info = match self
+            .put_chunks(&store, bucket, &reference.name, &mut hashing)
+            .await
+        {
             Ok(info) => info,
             // Two that store the same at once get in each other's way; what counts is the result.
             Err(_) if self.exists(&store, &reference).await? => return Ok(reference),
@@ -200,7 +219,11 @@ impl Artifacts {
             ..ObjectMetadata::default()
         };
         let (moved, mut movement) = watch::channel(());
-        let mut chunked = Rechunked { source, moved, gathered: Vec::with_capacity(CHUNK_BYTES) };
+        let mut chunked = Rechunked {
+            source,
+            moved,
+            gathered: Vec::with_capacity(CHUNK_BYTES),
+        };
         let info = {
             let mut put = std::pin::pin!(store.put(metadata, &mut chunked));
             loop {
@@ -229,7 +252,11 @@ impl Artifacts {
             .fetch()
             .await
             .map_err(|error| write_error(bucket, error))?;
-        let found = match counts.try_next().await.map_err(|error| write_error(bucket, error))? {
+        let found = match counts
+            .try_next()
+            .await
+            .map_err(|error| write_error(bucket, error))?
+        {
             Some((_, count)) => count,
             None => 0,
         };
@@ -260,7 +287,9 @@ impl Artifacts {
     ) -> Result<()> {
         let bucket = reference.bucket;
         let mut hashing = Hashing::new(self.open(reference).await?, reference.size_bytes);
-        tokio::io::copy(&mut hashing, sink).await.map_err(|error| read_error(bucket, error))?;
+        tokio::io::copy(&mut hashing, sink)
+            .await
+            .map_err(|error| read_error(bucket, error))?;
         let (sha256, size) = hashing.finish();
         if size != reference.size_bytes {
             return Err(damaged(reference, size));
@@ -285,7 +314,10 @@ impl Artifacts {
 
 fn prefix(scope: &Scope) -> String {
     match scope {
-        Scope::Conversation { account, conversation } => format!("{account}/{conversation}"),
+        Scope::Conversation {
+            account,
+            conversation,
+        } => format!("{account}/{conversation}"),
         Scope::Account { account } => account.to_string(),
     }
 }
@@ -298,7 +330,13 @@ fn reference(
     sha256: String,
 ) -> ArtifactRef {
     let name = format!("{}/{sha256}", prefix(scope));
-    ArtifactRef { bucket, name, size_bytes, sha256, media_type: media_type.to_owned() }
+    ArtifactRef {
+        bucket,
+        name,
+        size_bytes,
+        sha256,
+        media_type: media_type.to_owned(),
+    }
 }
 
 fn uuid_like() -> String {
@@ -317,14 +355,20 @@ fn write_error<E>(bucket: Bucket, source: E) -> BusError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    BusError::ArtifactWrite { bucket: bucket.as_str(), source: source.into() }
+    BusError::ArtifactWrite {
+        bucket: bucket.as_str(),
+        source: source.into(),
+    }
 }
 
 fn read_error<E>(bucket: Bucket, source: E) -> BusError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    BusError::ArtifactRead { bucket: bucket.as_str(), source: source.into() }
+    BusError::ArtifactRead {
+        bucket: bucket.as_str(),
+        source: source.into(),
+    }
 }
 
 /// What was stored is as long as what was read.
@@ -359,7 +403,13 @@ struct Hashing<R> {
 
 impl<R> Hashing<R> {
     fn new(source: R, limit: u64) -> Self {
-        Self { source, digest: Sha256::new(), size: 0, limit, overflow: false }
+        Self {
+            source,
+            digest: Sha256::new(),
+            size: 0,
+            limit,
+            overflow: false,
+        }
     }
 
     fn finish(self) -> (String, u64) {
@@ -435,7 +485,10 @@ struct Stalling<R> {
 
 impl<R> Stalling<R> {
     fn new(source: R) -> Self {
-        Self { source, deadline: Box::pin(tokio::time::sleep(STALL)) }
+        Self {
+            source,
+            deadline: Box::pin(tokio::time::sleep(STALL)),
+        }
     }
 }
 
@@ -461,5 +514,9 @@ impl<R: AsyncRead + Unpin> AsyncRead for Stalling<R> {
 pub async fn skip(reader: &mut (impl AsyncRead + Unpin), bytes: u64) -> io::Result<()> {
     let mut skipped = reader.take(bytes);
     let count = tokio::io::copy(&mut skipped, &mut tokio::io::sink()).await?;
-    if count == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if count == bytes {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }

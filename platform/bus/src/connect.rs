@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use async_nats::{Client, Event, jetstream};
+use async_nats::{Client, Event, ServerAddr, jetstream};
 use colloquy_contract::Bucket;
 use rand::Rng;
 
@@ -55,6 +55,7 @@ impl Bus {
     /// Connects, or says why not within ten seconds. Later losses are mended for ever.
     pub async fn connect(options: ConnectOptions) -> Result<Self> {
         let shown = without_credentials(&options.url);
+        let addresses = addresses(&options.url, &shown)?;
         let mut nats = async_nats::ConnectOptions::new()
             .name(&options.name)
             .connection_timeout(Duration::from_secs(10))
@@ -63,7 +64,10 @@ impl Bus {
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { log_event(&event) });
         nats = match options.credentials {
-            Credentials::None => nats,
+            Credentials::None => match user_of(&addresses) {
+                Some((user, password)) => nats.user_and_password(user, password),
+                None => nats,
+            },
             Credentials::Password { user, password } => nats.user_and_password(user, password),
             Credentials::File(path) => {
                 let text = tokio::fs::read_to_string(&path).await.map_err(|error| {
@@ -77,18 +81,13 @@ impl Bus {
         if let Some(path) = options.root_certificates {
             nats = nats.add_root_certificates(path).require_tls(true);
         }
-        let addresses: Vec<async_nats::ServerAddr> = options
-            .url
-            .split(',')
-            .map(|address| address.trim().parse())
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|error| {
-                BusError::Settings(format!("'{shown}' is not a broker address: {error}"))
-            })?;
         let client = nats
             .connect(addresses)
             .await
-            .map_err(|source| BusError::Connect { url: shown, source: source.into() })?;
+            .map_err(|source| BusError::Connect {
+                url: shown,
+                source: source.into(),
+            })?;
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
@@ -108,9 +107,11 @@ impl Bus {
 
     /// Whether the connection stands and the broker answers.
     pub async fn ping(&self) -> bool {
-        let connected =
-            self.client.connection_state() == async_nats::connection::State::Connected;
-        connected && tokio::time::timeout(Duration::from_secs(2), self.client.flush()).await.is_ok()
+        let connected = self.client.connection_state() == async_nats::connection::State::Connected;
+        connected
+            && tokio::time::timeout(Duration::from_secs(2), self.client.flush())
+                .await
+                .is_ok()
     }
 
     /// Hands over what is buffered and closes the connection, within a few seconds.
@@ -137,7 +138,9 @@ impl Bus {
 /// Full jitter over an exponential ceiling, so that clients do not come back all at once.
 fn reconnect_delay(attempts: usize) -> Duration {
     let exponent = u32::try_from(attempts.min(10)).unwrap_or(10);
-    let ceiling = Duration::from_millis(10).saturating_mul(1 << exponent).min(RECONNECT_CEILING);
+    let ceiling = Duration::from_millis(10)
+        .saturating_mul(1 << exponent)
+        .min(RECONNECT_CEILING);
     rand::rng().random_range(Duration::ZERO..=ceiling)
 }
 
@@ -153,15 +156,32 @@ fn log_event(event: &Event) {
     }
 }
 
+fn addresses(urls: &str, shown: &str) -> Result<Vec<ServerAddr>> {
+    let parse = |address: &str| {
+        address.trim().parse().map_err(|error| {
+            BusError::Settings(format!("'{shown}' is not a broker address: {error}"))
+        })
+    };
+    urls.split(',').map(parse).collect()
+}
+
+/// User and password of the first address that has them; the client library reads them from no
+/// list of addresses.
+fn user_of(addresses: &[ServerAddr]) -> Option<(String, String)> {
+    addresses.iter().find_map(|address| {
+        let user = address.username()?.to_owned();
+        Some((user, address.password().unwrap_or_default().to_owned()))
+    })
+}
+
 fn without_credentials(urls: &str) -> String {
-    let clean = |address: &str| match url::Url::parse(address.trim()) {
-        Ok(mut url) => {
-            // Both fail only for addresses that cannot have credentials.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        Err(_) => address.rsplit('@').next().unwrap_or_default().to_owned(),
+    let clean = |address: &str| {
+        let (scheme, rest) = address
+            .trim()
+            .split_once("://")
+            .unwrap_or(("nats", address.trim()));
+        let host = rest.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}")
     };
     urls.split(',').map(clean).collect::<Vec<_>>().join(",")
 }
@@ -177,8 +197,14 @@ mod tests {
 
     #[test]
     fn credentials_are_not_shown() {
-        assert_eq!(without_credentials("nats://u:p@host:4222"), "nats://host:4222");
-        assert_eq!(without_credentials("u:p@host, nats://a:b@c"), "host,nats://c");
+        assert_eq!(
+            without_credentials("nats://u:p@host:4222"),
+            "nats://host:4222"
+        );
+        assert_eq!(
+            without_credentials("u:p@host, nats://a:b@c"),
+            "nats://host,nats://c"
+        );
     }
 
     #[test]

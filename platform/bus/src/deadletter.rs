@@ -51,7 +51,10 @@ impl Bus {
         reason: &str,
     ) -> Result<Option<u64>> {
         let stream = streams::of(family).name;
-        let failed = |source| BusError::Log { what: stream.to_owned(), source };
+        let failed = |source| BusError::Log {
+            what: stream.to_owned(),
+            source,
+        };
         let log = self
             .jetstream()
             .get_stream_no_info(stream)
@@ -72,12 +75,23 @@ impl Bus {
             description: None,
         };
         let get = |name: &'static str| {
-            message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+            message
+                .headers
+                .as_ref()?
+                .get(name)
+                .map(async_nats::HeaderValue::as_str)
         };
-        let envelope =
-            Envelope::read(&message.subject, get, &message.payload).ok().map(|(read, _)| read);
-        let delivered = Delivered { stream: stream.to_owned(), sequence, attempt: attempts };
-        self.give_up(service, &message, envelope.as_ref(), &delivered, reason).await.map(Some)
+        let envelope = Envelope::read(&message.subject, get, &message.payload)
+            .ok()
+            .map(|(read, _)| read);
+        let delivered = Delivered {
+            stream: stream.to_owned(),
+            sequence,
+            attempt: attempts,
+        };
+        self.give_up(service, &message, envelope.as_ref(), &delivered, reason)
+            .await
+            .map(Some)
     }
 
     /// Keeps a full copy, then states the end of the conversation: in that order, each
@@ -101,7 +115,10 @@ impl Bus {
             .u64_counter("colloquy.dead_letters")
             .with_description("Facts that a service gave up on")
             .build()
-            .add(1, &[KeyValue::new("messaging.consumer.group.name", service)]);
+            .add(
+                1,
+                &[KeyValue::new("messaging.consumer.group.name", service)],
+            );
         // A failure to handle a failure ends here, or it would never end.
         let Some(envelope) = envelope.filter(|envelope| {
             envelope.scope.conversation().is_some()
@@ -148,7 +165,11 @@ impl Bus {
                 Ok(ack) => return Ok(ack.sequence),
                 Err(source) if attempt == COPY_ATTEMPTS => {
                     let what = "a dead letter".to_owned();
-                    return Err(BusError::Publish { what, attempts: attempt, source: source.into() });
+                    return Err(BusError::Publish {
+                        what,
+                        attempts: attempt,
+                        source: source.into(),
+                    });
                 }
                 Err(_) => attempt += 1,
             }

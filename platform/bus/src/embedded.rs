@@ -93,13 +93,20 @@ impl EmbeddedBroker {
         fs::create_dir_all(&options.data)?;
         let lock = own(&options.data)?;
         let port = free_port()?;
-        let (user, password) = ("colloquy".to_owned(), hex::encode(rand::random::<[u8; 24]>()));
+        let (user, password) = (
+            "colloquy".to_owned(),
+            hex::encode(rand::random::<[u8; 24]>()),
+        );
         let log = options.data.join("nats-server.log");
         let config = write_config(&options.data, port, &user, &password)?;
         let (stop, stopped) = mpsc::channel();
         let (started, ready) = mpsc::channel();
-        let supervised =
-            Supervised { program: options.program.clone(), config, log: log.clone(), port };
+        let supervised = Supervised {
+            program: options.program.clone(),
+            config,
+            log: log.clone(),
+            port,
+        };
         // The child's life ends with the thread that made it, so that thread lives as long.
         let supervisor = std::thread::Builder::new()
             .name("nats-supervisor".to_owned())
@@ -115,7 +122,9 @@ impl EmbeddedBroker {
             supervisor: Some(supervisor),
         };
         // On error the broker is dropped here, which stops the supervisor.
-        ready.recv().map_err(|_| embedded("its supervisor ended"))??;
+        ready
+            .recv()
+            .map_err(|_| embedded("its supervisor ended"))??;
         Ok(broker)
     }
 
@@ -228,7 +237,9 @@ fn watch(child: &mut Child, stopped: &mpsc::Receiver<()>) -> Watched {
 
 /// Asks the child to stop, and kills it if it does not.
 fn end(child: &mut Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
@@ -259,7 +270,9 @@ fn answers(port: u16) -> bool {
         let mut line = String::new();
         let mut limited = io::Read::take(stream, 64 * 1024);
         io::BufRead::read_line(&mut io::BufReader::new(&mut limited), &mut line)?;
-        let Some(json) = line.strip_prefix("INFO ") else { return Ok(false) };
+        let Some(json) = line.strip_prefix("INFO ") else {
+            return Ok(false);
+        };
         Ok(serde_json::from_str::<Info>(json).is_ok_and(|info| info.jetstream))
     };
     greet().unwrap_or(false)
@@ -281,7 +294,9 @@ fn own(data: &Path) -> Result<File> {
 /// A port that was free a moment ago. It must be known before the start, so that a restarted
 /// broker is found again; if somebody takes it in between, the start fails and says so.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 fn write_config(data: &Path, port: u16, user: &str, password: &str) -> Result<PathBuf> {
@@ -342,5 +357,7 @@ fn die_with_us(command: &mut Command) {
 fn die_with_us(_command: &mut Command) {}
 
 fn embedded(reason: impl Into<String>) -> BusError {
-    BusError::Embedded { reason: reason.into() }
+    BusError::Embedded {
+        reason: reason.into(),
+    }
 }

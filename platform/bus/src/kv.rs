@@ -27,17 +27,24 @@ pub struct Versioned<T> {
 
 impl Kv {
     pub(crate) async fn open(jetstream: &jetstream::Context, bucket: &str) -> Result<Self> {
-        let store = jetstream.get_key_value(bucket).await.map_err(|error| BusError::Kv {
-            operation: "open",
-            bucket: bucket.to_owned(),
-            source: error.into(),
-        })?;
+        let store = jetstream
+            .get_key_value(bucket)
+            .await
+            .map_err(|error| BusError::Kv {
+                operation: "open",
+                bucket: bucket.to_owned(),
+                source: error.into(),
+            })?;
         Ok(Self { store })
     }
 
     /// The value of a key; `None` if there is none.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>> {
-        let entry = self.store.entry(key).await.map_err(|error| self.error("get", error))?;
+        let entry = self
+            .store
+            .entry(key)
+            .await
+            .map_err(|error| self.error("get", error))?;
         match entry {
             Some(entry) if entry.operation == kv::Operation::Put => Ok(Some(Versioned {
                 value: self.decode(&entry.value)?,
@@ -59,7 +66,11 @@ impl Kv {
     /// Sets a key, whatever it holds.
     pub async fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<()> {
         let value = self.encode(value)?;
-        self.store.put(key, value).await.map(drop).map_err(|error| self.error("put", error))
+        self.store
+            .put(key, value)
+            .await
+            .map(drop)
+            .map_err(|error| self.error("put", error))
     }
 
     /// Changes a key by compare-and-set until it holds. `change` is handed the present value and
@@ -74,7 +85,9 @@ impl Kv {
                 Some(found) => (Some(found.value), Some(found.revision)),
                 None => (None, None),
             };
-            let Some(next) = change(present) else { return Ok(()) };
+            let Some(next) = change(present) else {
+                return Ok(());
+            };
             let changed = match revision {
                 None => self.create(key, &next).await?,
                 Some(revision) => self.compare_and_set(key, &next, revision).await?,
@@ -115,7 +128,11 @@ impl Kv {
         if self.is_empty(filter).await? {
             return Ok(found);
         }
-        while let Some(entry) = watch.try_next().await.map_err(|error| self.error("list", error))? {
+        while let Some(entry) = watch
+            .try_next()
+            .await
+            .map_err(|error| self.error("list", error))?
+        {
             if entry.operation == kv::Operation::Put {
                 found.push((entry.key, self.decode(&entry.value)?));
             }
@@ -129,11 +146,15 @@ impl Kv {
     /// Whether no key matches the filter. One round trip.
     pub async fn is_empty(&self, filter: &str) -> Result<bool> {
         let subject = format!("{}{filter}", self.store.prefix);
-        match self.store.stream.get_last_raw_message_by_subject(&subject).await {
+        match self
+            .store
+            .stream
+            .get_last_raw_message_by_subject(&subject)
+            .await
+        {
             Ok(_) => Ok(false),
             Err(error)
-                if error.kind()
-                    == jetstream::stream::LastRawMessageErrorKind::NoMessageFound =>
+                if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound =>
             {
                 Ok(true)
             }
@@ -142,7 +163,9 @@ impl Kv {
     }
 
     fn encode<T: Serialize>(&self, value: &T) -> Result<Bytes> {
-        serde_json::to_vec(value).map(Bytes::from).map_err(|source| self.value_error(source))
+        serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|source| self.value_error(source))
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
@@ -150,13 +173,20 @@ impl Kv {
     }
 
     fn value_error(&self, source: serde_json::Error) -> BusError {
-        BusError::Value { what: format!("key-value bucket {}", self.store.name), source }
+        BusError::Value {
+            what: format!("key-value bucket {}", self.store.name),
+            source,
+        }
     }
 
     fn error<E>(&self, operation: &'static str, source: E) -> BusError
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        BusError::Kv { operation, bucket: self.store.name.clone(), source: source.into() }
+        BusError::Kv {
+            operation,
+            bucket: self.store.name.clone(),
+            source: source.into(),
+        }
     }
 }

@@ -7,11 +7,7 @@ use async_nats::jetstream::{
     consumer::{DeliverPolicy, pull},
 };
 use colloquy_contract::{
-    Envelope, Fact, Scope,
-    envelope::EnvelopeError,
-    facts::Family,
-    streams,
-    subject::template,
+    Envelope, Fact, Scope, envelope::EnvelopeError, facts::Family, streams, subject::template,
 };
 use futures::StreamExt;
 use tracing::Span;
@@ -124,10 +120,12 @@ impl Bus {
             }
             Ok(found)
         };
-        tokio::time::timeout(HISTORY_TIMEOUT, reading).await.unwrap_or(Err(BusError::TimedOut {
-            what: "reading a history",
-            limit: HISTORY_TIMEOUT,
-        }))
+        tokio::time::timeout(HISTORY_TIMEOUT, reading)
+            .await
+            .unwrap_or(Err(BusError::TimedOut {
+                what: "reading a history",
+                limit: HISTORY_TIMEOUT,
+            }))
     }
 
     /// Facts that match the filters, from a stream sequence on, and then as they are stated.
@@ -140,7 +138,9 @@ impl Bus {
         let stream = streams::of(family).name;
         let config = pull::OrderedConfig {
             filter_subjects: filters,
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from_sequence.max(1) },
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: from_sequence.max(1),
+            },
             ..pull::OrderedConfig::default()
         };
         open(self.jetstream(), stream, config).await
@@ -149,8 +149,11 @@ impl Bus {
     /// The sequence of the newest message of a family's stream; 0 if there is none.
     pub async fn last_sequence(&self, family: Family) -> Result<u64> {
         let name = streams::of(family).name;
-        let stream =
-            self.jetstream().get_stream(name).await.map_err(|error| log_error(name, error))?;
+        let stream = self
+            .jetstream()
+            .get_stream(name)
+            .await
+            .map_err(|error| log_error(name, error))?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -178,35 +181,53 @@ const fn family(scope: &Scope) -> Family {
     }
 }
 
-async fn open(
-    jetstream: &Context,
-    stream: &str,
-    config: pull::OrderedConfig,
-) -> Result<Follow> {
+async fn open(jetstream: &Context, stream: &str, config: pull::OrderedConfig) -> Result<Follow> {
     let consumer = jetstream
         .create_consumer_on_stream(config, stream)
         .await
         .map_err(|error| log_error(stream, error))?;
     let backlog = consumer.cached_info().num_pending;
-    let messages = consumer.messages().await.map_err(|error| log_error(stream, error))?;
-    Ok(Follow { messages, what: stream.to_owned(), backlog })
+    let messages = consumer
+        .messages()
+        .await
+        .map_err(|error| log_error(stream, error))?;
+    Ok(Follow {
+        messages,
+        what: stream.to_owned(),
+        backlog,
+    })
 }
 
 fn read(message: &async_nats::jetstream::Message) -> Result<Entry> {
-    let info = message.info().map_err(|error| log_error("the message's place", error))?;
+    let info = message
+        .info()
+        .map_err(|error| log_error("the message's place", error))?;
     let (sequence, pending) = (info.stream_sequence, info.pending);
     let headers = message.headers.as_ref();
     let get = |name: &'static str| headers?.get(name).map(|value| value.as_str());
     let fact = Envelope::read(&message.subject, get, &message.payload).map(|(envelope, fact)| {
         let origin = headers.map(trace::extract).unwrap_or_default();
-        Logged { envelope, fact, sequence, pending, origin }
+        Logged {
+            envelope,
+            fact,
+            sequence,
+            pending,
+            origin,
+        }
     });
-    Ok(Entry { sequence, pending, fact })
+    Ok(Entry {
+        sequence,
+        pending,
+        fact,
+    })
 }
 
 fn log_error<E>(what: &str, source: E) -> BusError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    BusError::Log { what: what.to_owned(), source: source.into() }
+    BusError::Log {
+        what: what.to_owned(),
+        source: source.into(),
+    }
 }

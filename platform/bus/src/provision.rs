@@ -50,7 +50,11 @@ fn stream_config(spec: &StreamSpec, storage: Storage) -> Config {
     Config {
         name: spec.name.to_owned(),
         description: Some(spec.description.to_owned()),
-        subjects: spec.subjects.iter().map(|&subject| subject.to_owned()).collect(),
+        subjects: spec
+            .subjects
+            .iter()
+            .map(|&subject| subject.to_owned())
+            .collect(),
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         discard: DiscardPolicy::New,
@@ -64,7 +68,12 @@ fn stream_config(spec: &StreamSpec, storage: Storage) -> Config {
 
 async fn apply_object_bucket(bus: &Bus, bucket: Bucket, storage: Storage) -> Result<()> {
     // An object bucket cannot be created twice, and its settings that we choose never change.
-    if bus.jetstream().get_object_store(bucket.as_str()).await.is_ok() {
+    if bus
+        .jetstream()
+        .get_object_store(bucket.as_str())
+        .await
+        .is_ok()
+    {
         return Ok(());
     }
     bus.jetstream()
@@ -102,5 +111,8 @@ fn provision_error<E>(kind: &str, name: &str, source: E) -> BusError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    BusError::Provision { what: format!("{kind} {name}"), source: source.into() }
+    BusError::Provision {
+        what: format!("{kind} {name}"),
+        source: source.into(),
+    }
 }

@@ -91,8 +91,15 @@ impl Bus {
         }
         trace::inject(&span, &mut headers);
         let payload = fact.to_json().map_err(EnvelopeError::Data)?;
-        let message = Outgoing { subject, headers, payload, envelope };
-        self.state_until_acknowledged(&stream, message).instrument(span).await
+        let message = Outgoing {
+            subject,
+            headers,
+            payload,
+            envelope,
+        };
+        self.state_until_acknowledged(&stream, message)
+            .instrument(span)
+            .await
     }
 
     async fn state_until_acknowledged(
@@ -110,11 +117,16 @@ impl Bus {
                     let standing = last_on_subject(stream, &message.subject).await?;
                     match standing {
                         Some((id, sequence)) if id == message.envelope.id.to_string() => {
-                            return Ok(Stated { sequence, repeated: true });
+                            return Ok(Stated {
+                                sequence,
+                                repeated: true,
+                            });
                         }
                         Some((_, sequence)) if may_repeat(fact_type) => expected = sequence,
                         Some(_) => {
-                            return Err(BusError::Conflict { what: fact_type.to_string() });
+                            return Err(BusError::Conflict {
+                                what: fact_type.to_string(),
+                            });
                         }
                         // It was purged in between.
                         None => expected = 0,
@@ -147,7 +159,10 @@ impl Bus {
             .expected_last_subject_sequence(expected)
             .expected_stream(streams::of_fact(message.envelope.fact_type).name);
         let ack = self.send(message.subject.clone(), publish).await?;
-        Ok(Stated { sequence: ack.sequence, repeated: ack.duplicate })
+        Ok(Stated {
+            sequence: ack.sequence,
+            repeated: ack.duplicate,
+        })
     }
 
     /// Publishes and awaits the stream's acknowledgement, within [`ACK_TIMEOUT`].
@@ -210,19 +225,27 @@ fn publish_error<E>(what: &str, attempts: u32, source: E) -> BusError
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    BusError::Publish { what: what.to_owned(), attempts, source: source.into() }
+    BusError::Publish {
+        what: what.to_owned(),
+        attempts,
+        source: source.into(),
+    }
 }
 
 /// Id and sequence of the last message on a subject.
 async fn last_on_subject(stream: &Stream<()>, subject: &str) -> Result<Option<(String, u64)>> {
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => {
-            let id = message.headers.get(header::ID).map(|id| id.as_str().to_owned());
+            let id = message
+                .headers
+                .get(header::ID)
+                .map(|id| id.as_str().to_owned());
             Ok(Some((id.unwrap_or_default(), message.sequence)))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => {
-            Err(BusError::Log { what: "the fact's subject".to_owned(), source: error.into() })
-        }
+        Err(error) => Err(BusError::Log {
+            what: "the fact's subject".to_owned(),
+            source: error.into(),
+        }),
     }
 }

@@ -57,8 +57,11 @@ impl Puller {
             Some(open) => open,
             None => {
                 let inbox = self.client.new_inbox();
-                let replies =
-                    self.client.subscribe(inbox.clone()).await.map_err(|e| self.lost(e))?;
+                let replies = self
+                    .client
+                    .subscribe(inbox.clone())
+                    .await
+                    .map_err(|e| self.lost(e))?;
                 (inbox, replies)
             }
         };
@@ -94,7 +97,9 @@ impl Puller {
 
     /// Hands back what arrived after the caller stopped waiting.
     pub(crate) async fn close(mut self) {
-        let Some((_, mut replies)) = self.replies.take() else { return };
+        let Some((_, mut replies)) = self.replies.take() else {
+            return;
+        };
         if replies.drain().await.is_err() {
             return;
         }
@@ -109,6 +114,9 @@ impl Puller {
     }
 
     fn lost(&self, reason: impl ToString) -> BusError {
-        BusError::Pull { consumer: self.consumer.clone(), reason: reason.to_string() }
+        BusError::Pull {
+            consumer: self.consumer.clone(),
+            reason: reason.to_string(),
+        }
     }
 }

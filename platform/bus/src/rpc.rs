@@ -30,11 +30,14 @@ impl Bus {
         A: Serialize + Send + 'static,
         F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
     {
-        let mut requests = self
-            .client()
-            .subscribe(subject)
-            .await
-            .map_err(|error| BusError::NoAnswer { what: subject, source: error.into() })?;
+        let mut requests =
+            self.client()
+                .subscribe(subject)
+                .await
+                .map_err(|error| BusError::NoAnswer {
+                    what: subject,
+                    source: error.into(),
+                })?;
         let permits = std::sync::Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
         let running = TaskTracker::new();
         loop {
@@ -45,8 +48,12 @@ impl Bus {
                     None => break,
                 },
             };
-            let Some(reply) = request.reply.clone() else { continue };
-            let Ok(permit) = permits.clone().acquire_owned().await else { break };
+            let Some(reply) = request.reply.clone() else {
+                continue;
+            };
+            let Ok(permit) = permits.clone().acquire_owned().await else {
+                break;
+            };
             let (client, answer) = (self.client().clone(), answer.clone());
             let span = tracing::info_span!(
                 "process",
@@ -67,7 +74,9 @@ impl Bus {
                         tracing::warn!(subject, "a request cannot be read");
                         return;
                     };
-                    let Ok(payload) = serde_json::to_vec(&answer(question).await) else { return };
+                    let Ok(payload) = serde_json::to_vec(&answer(question).await) else {
+                        return;
+                    };
                     if let Err(error) = client.publish(reply, payload.into()).await {
                         tracing::warn!(subject, %error, "an answer could not be sent");
                     }
@@ -102,21 +111,32 @@ impl Bus {
             messaging.operation.type = "send",
             messaging.destination.name = subject,
         );
-        let no_answer = |source| BusError::NoAnswer { what: subject, source };
-        let unreadable = |source| BusError::Value { what: format!("an answer on {subject}"), source };
+        let no_answer = |source| BusError::NoAnswer {
+            what: subject,
+            source,
+        };
+        let unreadable = |source| BusError::Value {
+            what: format!("an answer on {subject}"),
+            source,
+        };
         let mut headers = HeaderMap::new();
         trace::inject(&span, &mut headers);
         let payload = serde_json::to_vec(question).map_err(unreadable)?;
         let gathering = async {
             let inbox = self.client().new_inbox();
-            let mut answers =
-                self.client().subscribe(inbox.clone()).await.map_err(|e| no_answer(e.into()))?;
+            let mut answers = self
+                .client()
+                .subscribe(inbox.clone())
+                .await
+                .map_err(|e| no_answer(e.into()))?;
             self.client()
                 .publish_with_reply_and_headers(subject, inbox, headers, payload.into())
                 .await
                 .map_err(|error| no_answer(error.into()))?;
             for _ in 0..MAX_REPLIES {
-                let Some(message) = answers.next().await else { break };
+                let Some(message) = answers.next().await else {
+                    break;
+                };
                 if message.status == Some(async_nats::StatusCode::NO_RESPONDERS) {
                     return Err(no_answer("no service is running that answers".into()));
                 }
@@ -127,6 +147,8 @@ impl Bus {
             Ok(())
         };
         // Running out of time is not an error: `gather` knows what is missing.
-        tokio::time::timeout(limit, gathering.instrument(span)).await.unwrap_or(Ok(()))
+        tokio::time::timeout(limit, gathering.instrument(span))
+            .await
+            .unwrap_or(Ok(()))
     }
 }

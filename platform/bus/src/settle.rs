@@ -55,12 +55,18 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     pub(crate) const fn new(client: Client, reply: Subject, template: String) -> Self {
-        Self { client, reply: Some(reply), template }
+        Self {
+            client,
+            reply: Some(reply),
+            template,
+        }
     }
 
     /// Settles the delivery and awaits the broker's confirmation.
     pub(crate) async fn settle(mut self, settlement: Settlement) -> Result<()> {
-        let Some(reply) = self.reply.take() else { return Ok(()) };
+        let Some(reply) = self.reply.take() else {
+            return Ok(());
+        };
         let span = tracing::info_span!(
             "settle",
             otel.name = format!("{} {}", settlement.name(), self.template),
@@ -76,16 +82,22 @@ impl Ticket {
     async fn request(&self, reply: Subject, settlement: Settlement) -> Result<()> {
         let mut attempt = 1;
         loop {
-            let source: Box<dyn std::error::Error + Send + Sync> =
-                match self.client.request(reply.clone(), settlement.payload()).await {
-                    Ok(answer) => match answer.status {
-                        None | Some(StatusCode::OK) => return Ok(()),
-                        Some(status) => format!("the broker answered {status}").into(),
-                    },
-                    Err(error) => error.into(),
-                };
+            let source: Box<dyn std::error::Error + Send + Sync> = match self
+                .client
+                .request(reply.clone(), settlement.payload())
+                .await
+            {
+                Ok(answer) => match answer.status {
+                    None | Some(StatusCode::OK) => return Ok(()),
+                    Some(status) => format!("the broker answered {status}").into(),
+                },
+                Err(error) => error.into(),
+            };
             if attempt == SETTLE_ATTEMPTS {
-                return Err(BusError::Settle { kind: settlement.name(), source });
+                return Err(BusError::Settle {
+                    kind: settlement.name(),
+                    source,
+                });
             }
             attempt += 1;
         }
@@ -93,12 +105,18 @@ impl Ticket {
 
     /// Tells the broker again and again that the delivery is being worked on. Never returns.
     pub(crate) async fn keep_alive(&self, every: Duration) {
-        let Some(reply) = self.reply.clone() else { return std::future::pending().await };
+        let Some(reply) = self.reply.clone() else {
+            return std::future::pending().await;
+        };
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.client.publish(reply.clone(), AckKind::Progress.into()).await {
+            if let Err(error) = self
+                .client
+                .publish(reply.clone(), AckKind::Progress.into())
+                .await
+            {
                 tracing::warn!(%error, "cannot tell the broker that work goes on");
             }
         }
@@ -107,8 +125,12 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let Some(reply) = self.reply.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(reply) = self.reply.take() else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         let client = self.client.clone();
         // Best effort: without it the ack wait hands the delivery back.
         drop(runtime.spawn(async move { client.publish(reply, AckKind::Nak(None).into()).await }));

@@ -31,7 +31,9 @@ struct Extract<'a>(&'a HeaderMap);
 
 impl Extractor for Extract<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(format!("{PREFIX}{key}")).map(|value| value.as_str())
+        self.0
+            .get(format!("{PREFIX}{key}"))
+            .map(|value| value.as_str())
     }
 
     fn keys(&self) -> Vec<&str> {

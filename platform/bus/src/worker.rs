@@ -28,10 +28,7 @@ use colloquy_contract::{
     subject::template,
 };
 use jiff::Timestamp;
-use opentelemetry::{
-    KeyValue,
-    metrics::Histogram,
-};
+use opentelemetry::{KeyValue, metrics::Histogram};
 use rand::Rng;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::task::JoinSet;
@@ -128,7 +125,9 @@ impl Context {
         let (cancel, span) = (self.cancel.clone(), Span::current());
         tokio::task::spawn_blocking(move || span.in_scope(|| work(&|| cancel.is_cancelled())))
             .await
-            .map_err(|_| Failure::Retry { reason: "the computation panicked".to_owned() })
+            .map_err(|_| Failure::Retry {
+                reason: "the computation panicked".to_owned(),
+            })
     }
 
     /// Reads a JSON document.
@@ -157,7 +156,10 @@ impl Context {
         document: &T,
     ) -> std::result::Result<ArtifactRef, Failure> {
         let content = serde_json::to_vec(document).map_err(Failure::permanent)?;
-        Ok(self.artifacts.put_bytes(bucket, self.scope(), media_type, content).await?)
+        Ok(self
+            .artifacts
+            .put_bytes(bucket, self.scope(), media_type, content)
+            .await?)
     }
 }
 
@@ -184,12 +186,16 @@ pub enum Failure {
 impl Failure {
     /// A failure that may pass, with the whole chain of the error as its reason.
     pub fn retry(error: impl std::error::Error + 'static) -> Self {
-        Self::Retry { reason: chain(&error) }
+        Self::Retry {
+            reason: chain(&error),
+        }
     }
 
     /// A failure that will not pass, with the whole chain of the error as its reason.
     pub fn permanent(error: impl std::error::Error + 'static) -> Self {
-        Self::Permanent { reason: chain(&error) }
+        Self::Permanent {
+            reason: chain(&error),
+        }
     }
 }
 
@@ -227,7 +233,11 @@ pub async fn run<S: Service>(
 ) -> Result<()> {
     let runner = Arc::new(Runner::new(bus, service)?);
     runner.ensure_consumer().await?;
-    tracing::info!(service = S::NAME, concurrency = runner.policy.concurrency, "service ready");
+    tracing::info!(
+        service = S::NAME,
+        concurrency = runner.policy.concurrency,
+        "service ready"
+    );
     let cancel = CancellationToken::new();
     let mut slots = JoinSet::new();
     for _ in 0..runner.policy.concurrency {
@@ -266,10 +276,19 @@ struct Runner<S> {
 impl<S: Service> Runner<S> {
     fn new(bus: Bus, service: Arc<S>) -> Result<Self> {
         let stream = stream_of(S::Input::TYPES).ok_or_else(|| {
-            BusError::Settings(format!("service {} must react to facts of one stream", S::NAME))
+            BusError::Settings(format!(
+                "service {} must react to facts of one stream",
+                S::NAME
+            ))
         })?;
         let policy = service.policy();
-        Ok(Self { bus, service, policy, stream, metrics: Metrics::new() })
+        Ok(Self {
+            bus,
+            service,
+            policy,
+            stream,
+            metrics: Metrics::new(),
+        })
     }
 
     /// Creates the durable consumer or makes it agree with what the service declares.
@@ -282,7 +301,11 @@ impl<S: Service> Runner<S> {
             // Unlimited: attempts are counted by the kit, which keeps a copy before it gives up.
             max_deliver: -1,
             deliver_policy: DeliverPolicy::All,
-            filter_subjects: S::Input::TYPES.iter().copied().map(Subject::filter).collect(),
+            filter_subjects: S::Input::TYPES
+                .iter()
+                .copied()
+                .map(Subject::filter)
+                .collect(),
             max_ack_pending: 10_000,
             // No backoff list: it would override the delays of our NAKs.
             ..pull::Config::default()
@@ -318,18 +341,28 @@ impl<S: Service> Runner<S> {
 
     /// After a failed pull: a pause, and a consumer that is there again if it was lost.
     async fn recover(&self, error: BusError, drain: &CancellationToken) {
-        tracing::warn!(service = S::NAME, error = chain(&error), "pull failed; trying again");
+        tracing::warn!(
+            service = S::NAME,
+            error = chain(&error),
+            "pull failed; trying again"
+        );
         tokio::select! {
             () = drain.cancelled() => return,
             () = tokio::time::sleep(PULL_PAUSE) => {}
         }
         if let Err(error) = self.ensure_consumer().await {
-            tracing::warn!(service = S::NAME, error = chain(&error), "consumer not there yet");
+            tracing::warn!(
+                service = S::NAME,
+                error = chain(&error),
+                "consumer not there yet"
+            );
         }
     }
 
     async fn deliver(&self, message: Message, cancel: &CancellationToken) {
-        let Some((ticket, delivered)) = self.admit(&message) else { return };
+        let Some((ticket, delivered)) = self.admit(&message) else {
+            return;
+        };
         let headers = message.headers.clone().unwrap_or_default();
         let span = self.process_span(&message, &delivered);
         trace::follow(&span, &headers);
@@ -340,7 +373,11 @@ impl<S: Service> Runner<S> {
         if let Err(error) = result {
             // The ticket was dropped or its settlement failed: the broker delivers again.
             span.in_scope(|| {
-                tracing::warn!(service = S::NAME, error = chain(&error), "delivery not settled");
+                tracing::warn!(
+                    service = S::NAME,
+                    error = chain(&error),
+                    "delivery not settled"
+                );
             });
         }
     }
@@ -352,7 +389,10 @@ impl<S: Service> Runner<S> {
             context: self.bus.jetstream().clone(),
         };
         let Ok(info) = delivery.info() else {
-            tracing::error!(service = S::NAME, "a delivery does not say where it comes from");
+            tracing::error!(
+                service = S::NAME,
+                "a delivery does not say where it comes from"
+            );
             return None;
         };
         let delivered = Delivered {
@@ -364,15 +404,24 @@ impl<S: Service> Runner<S> {
             Ok(subject) => template(subject.fact),
             Err(_) => self.stream.to_owned(),
         };
-        Some((Ticket::new(self.bus.client().clone(), reply, template), delivered))
+        Some((
+            Ticket::new(self.bus.client().clone(), reply, template),
+            delivered,
+        ))
     }
 
     fn process_span(&self, message: &Message, delivered: &Delivered) -> Span {
         let subject = message.subject.parse::<Subject>().ok();
-        let template =
-            subject.as_ref().map_or_else(|| self.stream.to_owned(), |s| template(s.fact));
-        let correlation = subject.map(|subject| subject.scope.correlation()).unwrap_or_default();
-        let id = message.headers.as_ref().and_then(|headers| headers.get("ce-id"));
+        let template = subject
+            .as_ref()
+            .map_or_else(|| self.stream.to_owned(), |s| template(s.fact));
+        let correlation = subject
+            .map(|subject| subject.scope.correlation())
+            .unwrap_or_default();
+        let id = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get("ce-id"));
         tracing::info_span!(
             "process",
             otel.name = format!("process {template}"),
@@ -401,19 +450,27 @@ impl<S: Service> Runner<S> {
     ) -> Result<()> {
         let started = std::time::Instant::now();
         let get = |name: &'static str| {
-            message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+            message
+                .headers
+                .as_ref()?
+                .get(name)
+                .map(async_nats::HeaderValue::as_str)
         };
         let (envelope, fact) = match Envelope::read(&message.subject, get, &message.payload) {
             Ok(read) => read,
             Err(error) => {
                 let reason = chain(&error);
-                return self.give_up(message, None, ticket, delivered, &reason).await;
+                return self
+                    .give_up(message, None, ticket, delivered, &reason)
+                    .await;
             }
         };
         let fact_type = envelope.fact_type;
         if delivered.attempt > self.policy.attempts + CRASH_ALLOWANCE {
             let reason = "the service died or lost its connection each time it was tried";
-            return self.give_up(message, Some(&envelope), ticket, delivered, reason).await;
+            return self
+                .give_up(message, Some(&envelope), ticket, delivered, reason)
+                .await;
         }
         let Some(input) = S::Input::from_fact(fact) else {
             return ticket.settle(Settlement::Ack).await;
@@ -422,11 +479,15 @@ impl<S: Service> Runner<S> {
             worked = self.work(input, &envelope, delivered.attempt, cancel) => worked,
             () = ticket.keep_alive(KEEP_ALIVE) => Err(Failure::Cancelled),
         };
-        self.metrics.processed(S::NAME, fact_type, &worked, started.elapsed());
+        self.metrics
+            .processed(S::NAME, fact_type, &worked, started.elapsed());
         match worked {
             Ok(()) => ticket.settle(Settlement::Ack).await,
             Err(Failure::Cancelled) => ticket.settle(Settlement::Nak(Duration::ZERO)).await,
-            Err(failure) => self.fail(message, &envelope, ticket, delivered, &failure).await,
+            Err(failure) => {
+                self.fail(message, &envelope, ticket, delivered, &failure)
+                    .await
+            }
         }
     }
 
@@ -448,10 +509,13 @@ impl<S: Service> Runner<S> {
         };
         for fact in self.handle_in_time(input, &context).await? {
             let follows = envelope.derive(S::NAME, fact.fact_type(), Timestamp::now());
-            self.bus.state(&follows, &fact).await.map_err(|error| match error {
-                BusError::Conflict { .. } => Failure::permanent(error),
-                other => Failure::retry(other),
-            })?;
+            self.bus
+                .state(&follows, &fact)
+                .await
+                .map_err(|error| match error {
+                    BusError::Conflict { .. } => Failure::permanent(error),
+                    other => Failure::retry(other),
+                })?;
         }
         Ok(())
     }
@@ -464,9 +528,8 @@ impl<S: Service> Runner<S> {
     ) -> std::result::Result<Vec<Fact>, Failure> {
         let (service, handed) = (self.service.clone(), context.clone());
         let mut handlers = JoinSet::new();
-        handlers.spawn(
-            async move { service.handle(input, &handed).await }.instrument(Span::current()),
-        );
+        handlers
+            .spawn(async move { service.handle(input, &handed).await }.instrument(Span::current()));
         let deadline = tokio::time::sleep(self.policy.deadline);
         let over = tokio::select! {
             joined = handlers.join_next() => return joined_result(joined),
@@ -497,7 +560,9 @@ impl<S: Service> Runner<S> {
         let permanent = matches!(failure, Failure::Permanent { .. });
         if permanent || delivered.attempt >= self.policy.attempts {
             let reason = failure.to_string();
-            return self.give_up(message, Some(envelope), ticket, delivered, &reason).await;
+            return self
+                .give_up(message, Some(envelope), ticket, delivered, &reason)
+                .await;
         }
         let delay = retry_delay(&self.policy, delivered.attempt);
         tracing::warn!(
@@ -520,20 +585,24 @@ impl<S: Service> Runner<S> {
         delivered: &Delivered,
         reason: &str,
     ) -> Result<()> {
-        self.bus.give_up(S::NAME, message, envelope, delivered, reason).await?;
+        self.bus
+            .give_up(S::NAME, message, envelope, delivered, reason)
+            .await?;
         ticket.settle(Settlement::Term).await
     }
 }
 
 fn joined_result(
-    joined: Option<std::result::Result<std::result::Result<Vec<Fact>, Failure>, tokio::task::JoinError>>,
+    joined: Option<
+        std::result::Result<std::result::Result<Vec<Fact>, Failure>, tokio::task::JoinError>,
+    >,
 ) -> std::result::Result<Vec<Fact>, Failure> {
     match joined {
         Some(Ok(result)) => result,
         // The panic's own text may hold what was being handled.
-        Some(Err(error)) if error.is_panic() => {
-            Err(Failure::Retry { reason: "the handler panicked".to_owned() })
-        }
+        Some(Err(error)) if error.is_panic() => Err(Failure::Retry {
+            reason: "the handler panicked".to_owned(),
+        }),
         Some(Err(_)) | None => Err(Failure::Cancelled),
     }
 }
@@ -541,13 +610,19 @@ fn joined_result(
 /// Exponential, with jitter over the upper half, bounded.
 fn retry_delay(policy: &Policy, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
-    let full = policy.retry_after.saturating_mul(1 << doublings).min(policy.retry_ceiling);
+    let full = policy
+        .retry_after
+        .saturating_mul(1 << doublings)
+        .min(policy.retry_ceiling);
     rand::rng().random_range(full / 2..=full)
 }
 
 fn stream_of(types: &[FactType]) -> Option<&'static str> {
     let family: Family = types.first()?.family();
-    types.iter().all(|fact| fact.family() == family).then(|| streams::of(family).name)
+    types
+        .iter()
+        .all(|fact| fact.family() == family)
+        .then(|| streams::of(family).name)
 }
 
 /// Counters of a service. Labels hold no ids.
@@ -607,7 +682,10 @@ mod tests {
         for (attempt, full) in [(1, 1), (2, 2), (3, 4), (7, 64), (8, 120), (90, 120)] {
             for _ in 0..50 {
                 let delay = retry_delay(&policy, attempt).as_millis();
-                assert!((full * 500..=full * 1_000).contains(&delay), "{attempt}: {delay}");
+                assert!(
+                    (full * 500..=full * 1_000).contains(&delay),
+                    "{attempt}: {delay}"
+                );
             }
         }
     }

@@ -25,7 +25,11 @@ struct Trickle {
 
 impl Trickle {
     fn new(left: usize, fails: bool) -> Self {
-        Self { left, fails, pauses: false }
+        Self {
+            left,
+            fails,
+            pauses: false,
+        }
     }
 }
 
@@ -58,8 +62,10 @@ async fn what_flows_in_comes_out_whole() {
     let (artifacts, scope) = (test.bus.artifacts(), conversation());
     let size = 1_500_000;
     let source = || Trickle::new(size, false);
-    let reference =
-        artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000).await.unwrap();
+    let reference = artifacts
+        .put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000)
+        .await
+        .unwrap();
     assert_eq!(reference.size_bytes, size as u64);
     assert!(reference.name.ends_with(&reference.sha256));
 
@@ -73,7 +79,10 @@ async fn what_flows_in_comes_out_whole() {
         .put_stream(Bucket::Vault, &scope, "audio/x", source(), 2_000_000)
         .await
         .unwrap();
-    let bytes = artifacts.put_bytes(Bucket::Vault, &scope, "audio/x", expected).await.unwrap();
+    let bytes = artifacts
+        .put_bytes(Bucket::Vault, &scope, "audio/x", expected)
+        .await
+        .unwrap();
     assert_eq!(again, reference);
     assert_eq!(bytes, reference);
 }
@@ -87,8 +96,16 @@ async fn too_much_and_broken_sources_are_refused() {
         artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source, limit)
     };
     let too_large = put(1_000_001, false, 1_000_000).await;
-    assert!(matches!(too_large, Err(BusError::TooLarge { limit_bytes: 1_000_000 })));
-    assert!(put(1_000_000, false, 1_000_000).await.is_ok(), "the limit itself is allowed");
+    assert!(matches!(
+        too_large,
+        Err(BusError::TooLarge {
+            limit_bytes: 1_000_000
+        })
+    ));
+    assert!(
+        put(1_000_000, false, 1_000_000).await.is_ok(),
+        "the limit itself is allowed"
+    );
     let broken = put(600_000, true, 1_000_000).await;
     assert!(matches!(broken, Err(BusError::Content(_))), "{broken:?}");
 }
@@ -97,21 +114,32 @@ async fn too_much_and_broken_sources_are_refused() {
 async fn damage_is_found() {
     let test = start().await;
     let (artifacts, scope) = (test.bus.artifacts(), conversation());
-    let mut reference =
-        artifacts.put_bytes(Bucket::Open, &scope, "text/plain", b"hello".to_vec()).await.unwrap();
-    assert_eq!(artifacts.get_bytes(&reference).await.unwrap().as_ref(), b"hello");
+    let mut reference = artifacts
+        .put_bytes(Bucket::Open, &scope, "text/plain", b"hello".to_vec())
+        .await
+        .unwrap();
+    assert_eq!(
+        artifacts.get_bytes(&reference).await.unwrap().as_ref(),
+        b"hello"
+    );
 
     let good = reference.clone();
     reference.sha256 = "0".repeat(64);
     let wrong_digest = artifacts.get_bytes(&reference).await;
-    assert!(matches!(wrong_digest, Err(BusError::ArtifactDamaged { .. })));
+    assert!(matches!(
+        wrong_digest,
+        Err(BusError::ArtifactDamaged { .. })
+    ));
     reference = good.clone();
     reference.size_bytes = 4;
     let wrong_size = artifacts.get_bytes(&reference).await;
     assert!(matches!(wrong_size, Err(BusError::ArtifactDamaged { .. })));
     reference = good;
     reference.name.push('x');
-    assert!(matches!(artifacts.get_bytes(&reference).await, Err(BusError::ArtifactRead { .. })));
+    assert!(matches!(
+        artifacts.get_bytes(&reference).await,
+        Err(BusError::ArtifactRead { .. })
+    ));
     assert!(!artifacts.check(&reference).await.unwrap());
 }
 

@@ -36,7 +36,10 @@ fn brokers_of(folder: &Path) -> Vec<i32> {
 }
 
 fn kill(pid: i32) {
-    let status = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -52,7 +55,10 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 async fn a_broker_that_dies_is_back_with_its_data() {
     let test = start().await;
     let scope = conversation();
-    test.bus.state_first("a", scope.clone(), ConversationIndexed { turns: 1 }).await.unwrap();
+    test.bus
+        .state_first("a", scope.clone(), ConversationIndexed { turns: 1 })
+        .await
+        .unwrap();
     let before = brokers_of(test.folder.path());
     assert_eq!(before.len(), 1);
     kill(before[0]);
@@ -74,7 +80,10 @@ async fn a_folder_has_one_owner_and_stopping_ends_the_broker() {
     let test = start().await;
     let second = EmbeddedBroker::start(options(test.folder.path())).await;
     let error = second.unwrap_err().to_string();
-    assert!(error.contains("another process uses the data folder"), "{error}");
+    assert!(
+        error.contains("another process uses the data folder"),
+        "{error}"
+    );
     test.broker.stop().await;
     assert!(brokers_of(test.folder.path()).is_empty());
 }
@@ -84,15 +93,22 @@ async fn a_program_that_is_missing_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path());
     options.program = folder.path().join("nothing-here");
-    let error = EmbeddedBroker::start(options).await.unwrap_err().to_string();
+    let error = EmbeddedBroker::start(options)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("colloquy assets fetch"), "{error}");
 }
 
 /// Not a test of its own: what the next one runs in another process.
 #[tokio::test(flavor = "multi_thread")]
 async fn child_that_runs_a_broker() {
-    let Some(folder) = std::env::var_os(CHILD) else { return };
-    let _broker = EmbeddedBroker::start(options(Path::new(&folder))).await.unwrap();
+    let Some(folder) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let _broker = EmbeddedBroker::start(options(Path::new(&folder)))
+        .await
+        .unwrap();
     println!("ready");
     std::future::pending::<()>().await;
 }
@@ -112,5 +128,7 @@ fn killing_the_parent_ends_the_broker() {
     assert_eq!(brokers_of(folder.path()).len(), 1);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("the broker is gone", || brokers_of(folder.path()).is_empty());
+    wait_until("the broker is gone", || {
+        brokers_of(folder.path()).is_empty()
+    });
 }

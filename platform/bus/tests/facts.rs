@@ -28,8 +28,12 @@ fn failed(attempts: u32) -> Fact {
 async fn a_fact_is_stated_once_however_often_it_is_stated() {
     let test = start().await;
     let fact: Fact = ConversationIndexed { turns: 1 }.into();
-    let envelope =
-        Envelope::first("test", conversation(), FactType::ConversationIndexed, Timestamp::now());
+    let envelope = Envelope::first(
+        "test",
+        conversation(),
+        FactType::ConversationIndexed,
+        Timestamp::now(),
+    );
 
     let first = test.bus.state(&envelope, &fact).await.unwrap();
     assert!(!first.repeated);
@@ -47,12 +51,24 @@ async fn another_fact_on_the_same_subject_is_a_conflict() {
     let scope = conversation();
     let mut stated = Vec::new();
     for turns in [1, 2] {
-        let envelope =
-            Envelope::first("test", scope.clone(), FactType::ConversationIndexed, Timestamp::now());
-        stated.push(test.bus.state(&envelope, &ConversationIndexed { turns }.into()).await);
+        let envelope = Envelope::first(
+            "test",
+            scope.clone(),
+            FactType::ConversationIndexed,
+            Timestamp::now(),
+        );
+        stated.push(
+            test.bus
+                .state(&envelope, &ConversationIndexed { turns }.into())
+                .await,
+        );
     }
     assert!(stated[0].is_ok());
-    assert!(matches!(&stated[1], Err(BusError::Conflict { .. })), "{:?}", stated[1]);
+    assert!(
+        matches!(&stated[1], Err(BusError::Conflict { .. })),
+        "{:?}",
+        stated[1]
+    );
 }
 
 #[tokio::test]
@@ -60,10 +76,20 @@ async fn a_conversation_may_fail_again_after_it_was_redriven() {
     let test = start().await;
     let scope = conversation();
     for attempts in [6, 12] {
-        let envelope =
-            Envelope::first("test", scope.clone(), FactType::ConversationFailed, Timestamp::now());
+        let envelope = Envelope::first(
+            "test",
+            scope.clone(),
+            FactType::ConversationFailed,
+            Timestamp::now(),
+        );
         test.bus.state(&envelope, &failed(attempts)).await.unwrap();
-        assert!(test.bus.state(&envelope, &failed(attempts)).await.unwrap().repeated);
+        assert!(
+            test.bus
+                .state(&envelope, &failed(attempts))
+                .await
+                .unwrap()
+                .repeated
+        );
     }
     assert_eq!(test.bus.history(&scope).await.unwrap().len(), 2);
 }
@@ -72,17 +98,27 @@ async fn a_conversation_may_fail_again_after_it_was_redriven() {
 async fn many_at_once_state_it_once() {
     let test = start().await;
     let fact: Fact = ConversationErased { artifacts: 0 }.into();
-    let envelope =
-        Envelope::first("test", conversation(), FactType::ConversationErased, Timestamp::now());
+    let envelope = Envelope::first(
+        "test",
+        conversation(),
+        FactType::ConversationErased,
+        Timestamp::now(),
+    );
     let mut statements = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (bus, envelope, fact) = (test.bus.clone(), envelope.clone(), fact.clone());
         statements.spawn(async move { bus.state(&envelope, &fact).await });
     }
     let stated = statements.join_all().await;
-    let new = stated.iter().filter(|stated| !stated.as_ref().unwrap().repeated).count();
+    let new = stated
+        .iter()
+        .filter(|stated| !stated.as_ref().unwrap().repeated)
+        .count();
     assert_eq!(new, 1);
-    assert_eq!(test.bus.last_sequence(Family::Conversation).await.unwrap(), 1);
+    assert_eq!(
+        test.bus.last_sequence(Family::Conversation).await.unwrap(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -90,12 +126,24 @@ async fn history_is_in_order_and_of_one_thing() {
     let test = start().await;
     let (one, other) = (conversation(), conversation());
     assert!(test.bus.history(&one).await.unwrap().is_empty());
-    test.bus.state_first("a", one.clone(), ConversationIndexed { turns: 1 }).await.unwrap();
-    test.bus.state_first("b", other, ConversationIndexed { turns: 2 }).await.unwrap();
-    test.bus.state_first("c", one.clone(), ConversationErased { artifacts: 1 }).await.unwrap();
+    test.bus
+        .state_first("a", one.clone(), ConversationIndexed { turns: 1 })
+        .await
+        .unwrap();
+    test.bus
+        .state_first("b", other, ConversationIndexed { turns: 2 })
+        .await
+        .unwrap();
+    test.bus
+        .state_first("c", one.clone(), ConversationErased { artifacts: 1 })
+        .await
+        .unwrap();
 
     let history = test.bus.history(&one).await.unwrap();
-    let sources: Vec<_> = history.iter().map(|logged| logged.envelope.source.as_str()).collect();
+    let sources: Vec<_> = history
+        .iter()
+        .map(|logged| logged.envelope.source.as_str())
+        .collect();
     assert_eq!(sources, ["a", "c"]);
     assert!(history[0].sequence < history[1].sequence);
 }
@@ -109,11 +157,20 @@ async fn key_value_updates_do_not_get_lost() {
     for _ in 0..10 {
         let kv = kv.clone();
         updates.spawn(async move {
-            kv.update("acme.count", |count: Option<u32>| Some(count.unwrap_or(0) + 1)).await
+            kv.update("acme.count", |count: Option<u32>| {
+                Some(count.unwrap_or(0) + 1)
+            })
+            .await
         });
     }
     assert!(updates.join_all().await.iter().all(Result::is_ok));
-    assert_eq!(kv.get::<u32>("acme.count").await.unwrap().unwrap().value, 10);
-    assert_eq!(kv.list::<u32>("acme.*", 10).await.unwrap(), [("acme.count".to_owned(), 10)]);
+    assert_eq!(
+        kv.get::<u32>("acme.count").await.unwrap().unwrap().value,
+        10
+    );
+    assert_eq!(
+        kv.list::<u32>("acme.*", 10).await.unwrap(),
+        [("acme.count".to_owned(), 10)]
+    );
     assert!(!kv.create("acme.count", &1).await.unwrap());
 }

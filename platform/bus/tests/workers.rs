@@ -37,7 +37,11 @@ struct Eraser {
 impl Eraser {
     fn new(behaviour: impl Fn(u32) -> Result<(), Failure> + Send + Sync + 'static) -> Arc<Self> {
         let behaviour = Box::new(behaviour);
-        Arc::new(Self { handled: AtomicU32::new(0), behaviour, takes: Duration::ZERO })
+        Arc::new(Self {
+            handled: AtomicU32::new(0),
+            behaviour,
+            takes: Duration::ZERO,
+        })
     }
 
     fn handled(&self) -> u32 {
@@ -78,8 +82,16 @@ struct Running {
 impl Running {
     fn start(bus: &Bus, service: Arc<Eraser>) -> Self {
         let drain = CancellationToken::new();
-        let running = worker::run(bus.clone(), service, drain.clone(), Duration::from_millis(300));
-        Self { drain, task: tokio::spawn(running) }
+        let running = worker::run(
+            bus.clone(),
+            service,
+            drain.clone(),
+            Duration::from_millis(300),
+        );
+        Self {
+            drain,
+            task: tokio::spawn(running),
+        }
     }
 
     async fn stop(self) {
@@ -91,8 +103,13 @@ impl Running {
 
 async fn request(test: &TestBroker) -> Scope {
     let scope = conversation();
-    let request = ConversationErasureRequested { reason: "test".to_owned() };
-    test.bus.state_first("test", scope.clone(), request).await.unwrap();
+    let request = ConversationErasureRequested {
+        reason: "test".to_owned(),
+    };
+    test.bus
+        .state_first("test", scope.clone(), request)
+        .await
+        .unwrap();
     scope
 }
 
@@ -100,7 +117,10 @@ async fn request(test: &TestBroker) -> Scope {
 async fn facts_until(test: &TestBroker, scope: &Scope, last: FactType) -> Vec<FactType> {
     for _ in 0..1_000 {
         let history = test.bus.history(scope).await.unwrap();
-        let facts: Vec<_> = history.iter().map(|logged| logged.envelope.fact_type).collect();
+        let facts: Vec<_> = history
+            .iter()
+            .map(|logged| logged.envelope.fact_type)
+            .collect();
         if facts.contains(&last) {
             return facts;
         }
@@ -109,17 +129,24 @@ async fn facts_until(test: &TestBroker, scope: &Scope, last: FactType) -> Vec<Fa
     panic!("no {last} within 20 s");
 }
 
-const DONE: [FactType; 2] =
-    [FactType::ConversationErasureRequested, FactType::ConversationErased];
-const GIVEN_UP: [FactType; 2] =
-    [FactType::ConversationErasureRequested, FactType::ConversationFailed];
+const DONE: [FactType; 2] = [
+    FactType::ConversationErasureRequested,
+    FactType::ConversationErased,
+];
+const GIVEN_UP: [FactType; 2] = [
+    FactType::ConversationErasureRequested,
+    FactType::ConversationFailed,
+];
 
 #[tokio::test]
 async fn what_follows_is_stated_and_caused() {
     let test = start().await;
     let running = Running::start(&test.bus, Eraser::new(|_| Ok(())));
     let scope = request(&test).await;
-    assert_eq!(facts_until(&test, &scope, FactType::ConversationErased).await, DONE);
+    assert_eq!(
+        facts_until(&test, &scope, FactType::ConversationErased).await,
+        DONE
+    );
     let history = test.bus.history(&scope).await.unwrap();
     assert_eq!(history[1].envelope.cause, Some(history[0].envelope.id));
     assert_eq!(history[1].envelope.source, "eraser");
@@ -130,13 +157,18 @@ async fn what_follows_is_stated_and_caused() {
 async fn a_failure_that_passes_is_retried() {
     let test = start().await;
     let service = Eraser::new(|attempt| match attempt {
-        1 => Err(Failure::Retry { reason: "not yet".to_owned() }),
+        1 => Err(Failure::Retry {
+            reason: "not yet".to_owned(),
+        }),
         2 => panic!("a handler may panic"),
         _ => Ok(()),
     });
     let running = Running::start(&test.bus, service.clone());
     let scope = request(&test).await;
-    assert_eq!(facts_until(&test, &scope, FactType::ConversationErased).await, DONE);
+    assert_eq!(
+        facts_until(&test, &scope, FactType::ConversationErased).await,
+        DONE
+    );
     assert_eq!(service.handled(), 3);
     running.stop().await;
 }
@@ -144,12 +176,21 @@ async fn a_failure_that_passes_is_retried() {
 #[tokio::test]
 async fn attempts_used_up_become_a_dead_letter_and_an_end() {
     let test = start().await;
-    let service = Eraser::new(|_| Err(Failure::Retry { reason: "never".to_owned() }));
+    let service = Eraser::new(|_| {
+        Err(Failure::Retry {
+            reason: "never".to_owned(),
+        })
+    });
     let running = Running::start(&test.bus, service.clone());
     let scope = request(&test).await;
-    assert_eq!(facts_until(&test, &scope, FactType::ConversationFailed).await, GIVEN_UP);
+    assert_eq!(
+        facts_until(&test, &scope, FactType::ConversationFailed).await,
+        GIVEN_UP
+    );
     let history = test.bus.history(&scope).await.unwrap();
-    let Fact::ConversationFailed(failed) = &history[1].fact else { panic!("no failure") };
+    let Fact::ConversationFailed(failed) = &history[1].fact else {
+        panic!("no failure")
+    };
     assert_eq!((failed.attempts, failed.error.as_str()), (3, "never"));
     assert_eq!((failed.stage.as_str(), failed.dead_letter), ("eraser", 1));
     running.stop().await;
@@ -159,10 +200,17 @@ async fn attempts_used_up_become_a_dead_letter_and_an_end() {
 #[tokio::test]
 async fn what_never_works_is_not_retried() {
     let test = start().await;
-    let service = Eraser::new(|_| Err(Failure::Permanent { reason: "no".to_owned() }));
+    let service = Eraser::new(|_| {
+        Err(Failure::Permanent {
+            reason: "no".to_owned(),
+        })
+    });
     let running = Running::start(&test.bus, service.clone());
     let scope = request(&test).await;
-    assert_eq!(facts_until(&test, &scope, FactType::ConversationFailed).await, GIVEN_UP);
+    assert_eq!(
+        facts_until(&test, &scope, FactType::ConversationFailed).await,
+        GIVEN_UP
+    );
     assert_eq!(service.handled(), 1);
     running.stop().await;
 }
@@ -171,14 +219,19 @@ async fn what_never_works_is_not_retried() {
 async fn two_share_the_load() {
     let test = start().await;
     let services = [Eraser::new(|_| Ok(())), Eraser::new(|_| Ok(()))];
-    let running: Vec<_> =
-        services.iter().map(|service| Running::start(&test.bus, service.clone())).collect();
+    let running: Vec<_> = services
+        .iter()
+        .map(|service| Running::start(&test.bus, service.clone()))
+        .collect();
     let mut scopes = Vec::new();
     for _ in 0..60 {
         scopes.push(request(&test).await);
     }
     for scope in &scopes {
-        assert_eq!(facts_until(&test, scope, FactType::ConversationErased).await, DONE);
+        assert_eq!(
+            facts_until(&test, scope, FactType::ConversationErased).await,
+            DONE
+        );
     }
     let handled = services.each_ref().map(|service| service.handled());
     assert_eq!(handled.iter().sum::<u32>(), 60, "{handled:?}");

@@ -91,7 +91,14 @@ impl Envelope {
     /// The envelope of a first fact, caused by no other.
     pub fn first(source: &str, scope: Scope, fact_type: FactType, time: Timestamp) -> Self {
         let id = FactId::generate();
-        Self { id, source: source.to_owned(), time, scope, fact_type, cause: None }
+        Self {
+            id,
+            source: source.to_owned(),
+            time,
+            scope,
+            fact_type,
+            cause: None,
+        }
     }
 
     /// The envelope of a fact that `source` states because of this one.
@@ -113,7 +120,11 @@ impl Envelope {
 
     /// The headers, without trace context.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let schema = format!("urn:colloquy:{}:{}", self.fact_type, self.fact_type.version());
+        let schema = format!(
+            "urn:colloquy:{}:{}",
+            self.fact_type,
+            self.fact_type.version()
+        );
         let mut headers = vec![
             (header::SPEC_VERSION, "1.0".to_owned()),
             (header::ID, self.id.to_string()),
@@ -141,7 +152,10 @@ impl Envelope {
         if need(header::SPEC_VERSION)? != "1.0" {
             return Err(EnvelopeError::Unreadable(header::SPEC_VERSION));
         }
-        let Subject { scope, fact: expected } = subject.parse()?;
+        let Subject {
+            scope,
+            fact: expected,
+        } = subject.parse()?;
         let found: FactType = need(header::TYPE)?.parse()?;
         if found != expected {
             return Err(EnvelopeError::Mismatch { expected, found });

@@ -16,7 +16,9 @@ pub enum IdError {
         kind: &'static str,
     },
     /// The text is not a valid account id.
-    #[error("an account id has 1 to 63 characters of a-z, 0-9 and '-', and starts with one of a-z or 0-9")]
+    #[error(
+        "an account id has 1 to 63 characters of a-z, 0-9 and '-', and starts with one of a-z or 0-9"
+    )]
     NotAccount,
 }
 
@@ -105,7 +107,9 @@ impl FactId {
 /// A customer of the platform: the owner of conversations, users and API keys.
 ///
 /// It is a token of subjects, so its alphabet is narrow: 1 to 63 of `a-z`, `0-9` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct AccountId(String);
@@ -127,10 +131,13 @@ impl FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        let valid = (1..=63).contains(&text.len())
-            && text.bytes().all(legal)
-            && !text.starts_with('-');
-        if valid { Ok(Self(text.to_owned())) } else { Err(IdError::NotAccount) }
+        let valid =
+            (1..=63).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-');
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::NotAccount)
+        }
     }
 }
 
@@ -163,9 +170,15 @@ mod tests {
         let cause = FactId::generate();
         let id = FactId::derived(cause, "decode", "conversation.decoded");
         assert_eq!(id, FactId::derived(cause, "decode", "conversation.decoded"));
-        assert_ne!(id, FactId::derived(cause, "decode", "conversation.rejected"));
+        assert_ne!(
+            id,
+            FactId::derived(cause, "decode", "conversation.rejected")
+        );
         assert_ne!(id, FactId::derived(cause, "other", "conversation.decoded"));
-        assert_ne!(id, FactId::derived(FactId::generate(), "decode", "conversation.decoded"));
+        assert_ne!(
+            id,
+            FactId::derived(FactId::generate(), "decode", "conversation.decoded")
+        );
     }
 
     #[test]

@@ -152,11 +152,18 @@ impl Progress {
     /// Takes a fact in; `false` if it was known.
     pub fn apply(&mut self, envelope: &Envelope, fact: &Fact) -> bool {
         let kind = fact.fact_type().as_str();
-        if self.stages.iter().any(|known| known.fact == kind && known.at == envelope.time) {
+        if self
+            .stages
+            .iter()
+            .any(|known| known.fact == kind && known.at == envelope.time)
+        {
             return false;
         }
-        let stage =
-            Stage { fact: kind.to_owned(), service: envelope.source.clone(), at: envelope.time };
+        let stage = Stage {
+            fact: kind.to_owned(),
+            service: envelope.source.clone(),
+            at: envelope.time,
+        };
         let place = self.stages.partition_point(|known| known.at <= stage.at);
         self.stages.insert(place, stage);
         self.take(fact);
@@ -232,8 +239,7 @@ mod tests {
                 ConversationIndexed { turns: 3 }.into(),
             ),
         ];
-        let mut progress =
-            Progress::new("0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d".parse().unwrap());
+        let mut progress = Progress::new("0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d".parse().unwrap());
         for &index in order {
             let (envelope, fact) = &facts[index];
             progress.apply(envelope, fact);

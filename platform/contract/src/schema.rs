@@ -12,9 +12,7 @@ pub fn fact(fact: FactType) -> Value {
         fields.insert("$id".to_owned(), id.into());
         fields.insert("title".to_owned(), fact.as_str().into());
         let version = json!({ "const": fact.version(), "description": "Version of the data" });
-        if let Value::Object(properties) =
-            fields.entry("properties").or_insert_with(|| json!({}))
-        {
+        if let Value::Object(properties) = fields.entry("properties").or_insert_with(|| json!({})) {
             properties.insert("version".to_owned(), version);
         }
         if let Value::Array(required) = fields.entry("required").or_insert_with(|| json!([])) {
@@ -26,8 +24,10 @@ pub fn fact(fact: FactType) -> Value {
 
 /// Schemas of everything: facts by type, documents by name.
 pub fn all() -> Value {
-    let facts: serde_json::Map<String, Value> =
-        FactType::ALL.iter().map(|&kind| (kind.to_string(), fact(kind))).collect();
+    let facts: serde_json::Map<String, Value> = FactType::ALL
+        .iter()
+        .map(|&kind| (kind.to_string(), fact(kind)))
+        .collect();
     json!({
         "facts": facts,
         "documents": {

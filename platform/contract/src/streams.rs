@@ -108,12 +108,18 @@ pub const ACCOUNT_DIRECTORY: KvSpec = KvSpec {
 };
 
 /// API keys by their hash.
-pub const API_KEYS: KvSpec =
-    KvSpec { name: "keys", description: "API keys by their hash", max_age: None };
+pub const API_KEYS: KvSpec = KvSpec {
+    name: "keys",
+    description: "API keys by their hash",
+    max_age: None,
+};
 
 /// Password hashes by account.
-pub const CREDENTIALS: KvSpec =
-    KvSpec { name: "credentials", description: "Password hashes by account", max_age: None };
+pub const CREDENTIALS: KvSpec = KvSpec {
+    name: "credentials",
+    description: "Password hashes by account",
+    max_age: None,
+};
 
 /// `Idempotency-Key`s seen by the gateway.
 pub const IDEMPOTENCY: KvSpec = KvSpec {
@@ -123,8 +129,13 @@ pub const IDEMPOTENCY: KvSpec = KvSpec {
 };
 
 /// Every key-value bucket.
-pub const KV_BUCKETS: [KvSpec; 5] =
-    [PROGRESS, ACCOUNT_DIRECTORY, API_KEYS, CREDENTIALS, IDEMPOTENCY];
+pub const KV_BUCKETS: [KvSpec; 5] = [
+    PROGRESS,
+    ACCOUNT_DIRECTORY,
+    API_KEYS,
+    CREDENTIALS,
+    IDEMPOTENCY,
+];
 
 #[cfg(test)]
 mod tests {

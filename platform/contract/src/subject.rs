@@ -71,8 +71,14 @@ impl Scope {
 
     fn prefix(&self) -> String {
         match self {
-            Self::Conversation { account, conversation } => {
-                format!("conversations.{}.{account}.{conversation}", partition(*conversation))
+            Self::Conversation {
+                account,
+                conversation,
+            } => {
+                format!(
+                    "conversations.{}.{account}.{conversation}",
+                    partition(*conversation)
+                )
             }
             Self::Account { account } => format!("accounts.{account}"),
         }
@@ -101,10 +107,10 @@ impl Subject {
 
     /// The filter that matches this type of fact of everything and everyone.
     pub fn filter(fact: FactType) -> String {
-        template(fact).replace("{partition}", "*").replace("{account}", "*").replace(
-            "{conversation}",
-            "*",
-        )
+        template(fact)
+            .replace("{partition}", "*")
+            .replace("{account}", "*")
+            .replace("{conversation}", "*")
     }
 
     /// The filter that matches this type of conversation fact in one partition.
@@ -117,7 +123,10 @@ impl Subject {
 pub fn template(fact: FactType) -> String {
     match fact.family() {
         Family::Conversation => {
-            format!("conversations.{{partition}}.{{account}}.{{conversation}}.{}", fact.token())
+            format!(
+                "conversations.{{partition}}.{{account}}.{{conversation}}.{}",
+                fact.token()
+            )
         }
         Family::Account => format!("accounts.{{account}}.{}", fact.token()),
     }
@@ -163,11 +172,22 @@ impl FromStr for Subject {
                 if number.parse() != Ok(partition(conversation)) {
                     return Err(SubjectError::Partition);
                 }
-                Ok(Self { scope: Scope::Conversation { account, conversation }, fact })
+                Ok(Self {
+                    scope: Scope::Conversation {
+                        account,
+                        conversation,
+                    },
+                    fact,
+                })
             }
             ["accounts", account, token] => {
                 let fact = find(Family::Account, token)?;
-                Ok(Self { scope: Scope::Account { account: account.parse()? }, fact })
+                Ok(Self {
+                    scope: Scope::Account {
+                        account: account.parse()?,
+                    },
+                    fact,
+                })
             }
             _ => Err(SubjectError::Shape),
         }
@@ -190,7 +210,9 @@ mod tests {
         for &fact in FactType::ALL {
             let scope = match fact.family() {
                 Family::Conversation => conversation(),
-                Family::Account => Scope::Account { account: "acme".parse().unwrap() },
+                Family::Account => Scope::Account {
+                    account: "acme".parse().unwrap(),
+                },
             };
             let subject = Subject::new(scope, fact).unwrap();
             assert_eq!(subject.to_string().parse(), Ok(subject));
@@ -210,10 +232,19 @@ mod tests {
     fn what_is_no_subject_is_refused() {
         let id = "0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d";
         for (bad, why) in [
-            (format!("conversations.99.acme.{id}.decoded"), SubjectError::Partition),
-            (format!("conversations.31.acme.{id}.created"), SubjectError::Shape),
+            (
+                format!("conversations.99.acme.{id}.decoded"),
+                SubjectError::Partition,
+            ),
+            (
+                format!("conversations.31.acme.{id}.created"),
+                SubjectError::Shape,
+            ),
             ("accounts.acme".to_owned(), SubjectError::Shape),
-            ("accounts.ACME.created".to_owned(), SubjectError::Id(IdError::NotAccount)),
+            (
+                "accounts.ACME.created".to_owned(),
+                SubjectError::Id(IdError::NotAccount),
+            ),
         ] {
             assert_eq!(bad.parse::<Subject>(), Err(why), "{bad}");
         }
@@ -226,6 +257,9 @@ mod tests {
         for _ in 0..64_000 {
             counts[usize::from(partition(ConversationId::generate()))] += 1;
         }
-        assert!(counts.iter().all(|&n| (700..1300).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| (700..1300).contains(&n)),
+            "{counts:?}"
+        );
     }
 }

@@ -8,7 +8,18 @@ use serde::{Deserialize, Serialize};
 
 /// Whose voice a channel or a turn carries.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -57,7 +68,10 @@ impl Transcript {
 
     /// The role of a channel; unknown where the recording's maker did not say.
     pub fn role(&self, channel: u16) -> Role {
-        self.channels.get(usize::from(channel)).copied().unwrap_or_default()
+        self.channels
+            .get(usize::from(channel))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// How many words there are in all turns.
@@ -111,7 +125,14 @@ impl Turn {
             }
             text.push_str(&word.text);
         }
-        Some(Self { channel, role, start_ms, end_ms, text, words })
+        Some(Self {
+            channel,
+            role,
+            start_ms,
+            end_ms,
+            text,
+            words,
+        })
     }
 
     /// For each word its half-open range in `text`, in Unicode characters.
@@ -131,12 +152,21 @@ mod tests {
     use super::*;
 
     fn word(text: &str, start_ms: u64, end_ms: u64) -> Word {
-        Word { text: text.to_owned(), start_ms, end_ms, confidence: 1.0 }
+        Word {
+            text: text.to_owned(),
+            start_ms,
+            end_ms,
+            confidence: 1.0,
+        }
     }
 
     #[test]
     fn a_turn_is_its_words() {
-        let words = vec![word("Zoë", 100, 300), word("Müller,", 320, 700), word("hi.", 710, 900)];
+        let words = vec![
+            word("Zoë", 100, 300),
+            word("Müller,", 320, 700),
+            word("hi.", 710, 900),
+        ];
         let turn = Turn::new(1, Role::Customer, words).unwrap();
         assert_eq!((turn.start_ms, turn.end_ms), (100, 900));
         assert_eq!(turn.text, "Zoë Müller, hi.");

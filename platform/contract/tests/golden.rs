@@ -4,15 +4,13 @@
 //! read one of them, or writes the newest differently, breaks consumers. With `UPDATE_GOLDEN=1`
 //! files that are missing are written from the examples below; existing ones are never touched.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::{fs, path::PathBuf};
 
 use colloquy_contract::{
     AccountId, ArtifactRef, Bucket, ConversationId, Envelope, Fact, FactType, Scope,
-    analysis::Analysis,
-    envelope::header,
-    facts::*,
-    subject::template,
-    transcript::Role,
+    analysis::Analysis, envelope::header, facts::*, subject::template, transcript::Role,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -54,9 +52,11 @@ fn example(fact: FactType) -> Fact {
     let counts = || [("PERSON".to_owned(), 2)].into();
     let (call, duration_ms, language) = (call(), 64_506, "en".to_owned());
     match fact {
-        FactType::ConversationReceived => {
-            ConversationReceived { call, recording: vault("audio/mpeg") }.into()
+        FactType::ConversationReceived => ConversationReceived {
+            call,
+            recording: vault("audio/mpeg"),
         }
+        .into(),
         FactType::ConversationDecoded => ConversationDecoded {
             call,
             audio: vault("audio/flac"),
@@ -122,17 +122,28 @@ fn example(fact: FactType) -> Fact {
             dead_letter: 3,
         }
         .into(),
-        FactType::ConversationErasureRequested => {
-            ConversationErasureRequested { reason: "subject_request".to_owned() }.into()
+        FactType::ConversationErasureRequested => ConversationErasureRequested {
+            reason: "subject_request".to_owned(),
         }
+        .into(),
         FactType::ConversationErased => ConversationErased { artifacts: 5 }.into(),
         FactType::AccountSignupRequested => {
             let (email, name, company) = person();
-            AccountSignupRequested { email, name, company }.into()
+            AccountSignupRequested {
+                email,
+                name,
+                company,
+            }
+            .into()
         }
         FactType::AccountCreated => {
             let (email, name, company) = person();
-            AccountCreated { email, name, company }.into()
+            AccountCreated {
+                email,
+                name,
+                company,
+            }
+            .into()
         }
         FactType::AccountSignupRejected => AccountSignupRejected {
             code: "email_taken".to_owned(),
@@ -148,7 +159,11 @@ fn example(fact: FactType) -> Fact {
 }
 
 fn person() -> (String, String, Option<String>) {
-    ("ann@example.com".to_owned(), "Ann Example".to_owned(), Some("Example Ltd".to_owned()))
+    (
+        "ann@example.com".to_owned(),
+        "Ann Example".to_owned(),
+        Some("Example Ltd".to_owned()),
+    )
 }
 
 fn analysis() -> Analysis {
@@ -211,13 +226,21 @@ fn every_fact_reads_and_writes_its_golden_file() {
         let example = example(fact);
         let written: Value = serde_json::from_slice(&example.to_json().unwrap()).unwrap();
         if !path.exists() && std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&path, serde_json::to_string_pretty(&written).unwrap() + "\n").unwrap();
+            fs::write(
+                &path,
+                serde_json::to_string_pretty(&written).unwrap() + "\n",
+            )
+            .unwrap();
         }
         let text = fs::read_to_string(&path)
             .unwrap_or_else(|_| panic!("{} is missing; see UPDATE_GOLDEN", path.display()));
         let golden: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(written, golden, "{fact} is written differently now");
-        assert_eq!(Fact::from_json(fact, text.as_bytes()).unwrap(), example, "{fact}");
+        assert_eq!(
+            Fact::from_json(fact, text.as_bytes()).unwrap(),
+            example,
+            "{fact}"
+        );
     }
 }
 
@@ -226,7 +249,10 @@ fn every_version_of_every_fact_stays_readable() {
     for &fact in FactType::ALL {
         for version in 1..=fact.version() {
             let text = fs::read(golden_path(fact, version)).unwrap();
-            assert!(Fact::from_json(fact, &text).is_ok(), "{fact} version {version}");
+            assert!(
+                Fact::from_json(fact, &text).is_ok(),
+                "{fact} version {version}"
+            );
         }
     }
 }
@@ -237,11 +263,16 @@ fn what_cannot_be_read_is_refused_with_a_reason() {
     for (data, reason) in [
         (r#"{"turns":1}"#, "has no version number"),
         (r#"{"version":0,"turns":1}"#, "has version 0"),
-        (r#"{"version":2,"turns":1}"#, "reads up to 1; update it first"),
+        (
+            r#"{"version":2,"turns":1}"#,
+            "reads up to 1; update it first",
+        ),
         (r#"{"version":1}"#, "does not fit its version"),
         ("[", "does not fit its version"),
     ] {
-        let error = Fact::from_json(fact, data.as_bytes()).unwrap_err().to_string();
+        let error = Fact::from_json(fact, data.as_bytes())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(reason), "{error}");
     }
     // What is added later does not disturb this reader.
@@ -252,7 +283,9 @@ fn what_cannot_be_read_is_refused_with_a_reason() {
 fn the_envelope_is_a_cloud_event_and_round_trips() {
     let scope = Scope::Conversation {
         account: "acme".parse::<AccountId>().unwrap(),
-        conversation: "0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d".parse::<ConversationId>().unwrap(),
+        conversation: "0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d"
+            .parse::<ConversationId>()
+            .unwrap(),
     };
     let time: Timestamp = "2026-03-02T09:14:05Z".parse().unwrap();
     let first = Envelope::first("gateway", scope, FactType::ConversationReceived, time);
@@ -260,7 +293,10 @@ fn the_envelope_is_a_cloud_event_and_round_trips() {
     let fact = example(FactType::ConversationIndexed);
     let headers = derived.headers();
     let get = |name: &'static str| {
-        headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
     };
     assert_eq!(get(header::SPEC_VERSION), Some("1.0"));
     assert_eq!(get(header::CAUSATION), Some(first.id.to_string().as_str()));
@@ -272,8 +308,14 @@ fn the_envelope_is_a_cloud_event_and_round_trips() {
     assert_eq!((read, read_fact), (derived, fact));
 
     let other = subject.replace("indexed", "decoded");
-    assert!(Envelope::read(&other, get, &data).is_err(), "subject and type disagree");
-    assert!(Envelope::read(&subject, |_| None, &data).is_err(), "headers are missing");
+    assert!(
+        Envelope::read(&other, get, &data).is_err(),
+        "subject and type disagree"
+    );
+    assert!(
+        Envelope::read(&subject, |_| None, &data).is_err(),
+        "headers are missing"
+    );
 }
 
 #[test]
@@ -282,11 +324,17 @@ fn every_example_fits_its_schema() {
         let schema = colloquy_contract::schema::fact(fact);
         let data: Value = serde_json::from_slice(&example(fact).to_json().unwrap()).unwrap();
         for required in schema["required"].as_array().unwrap() {
-            assert!(data.get(required.as_str().unwrap()).is_some(), "{fact}: {required}");
+            assert!(
+                data.get(required.as_str().unwrap()).is_some(),
+                "{fact}: {required}"
+            );
         }
         let known = schema["properties"].as_object().unwrap();
         for field in data.as_object().unwrap().keys() {
-            assert!(known.contains_key(field), "{fact} has no '{field}' in its schema");
+            assert!(
+                known.contains_key(field),
+                "{fact} has no '{field}' in its schema"
+            );
         }
         assert!(template(fact).ends_with(fact.token()));
     }

@@ -58,7 +58,10 @@ pub struct Span {
 impl Span {
     /// The value of an attribute.
     pub fn attribute(&self, key: &str) -> Option<&str> {
-        self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -76,8 +79,12 @@ impl Collector {
 
     /// The spans of one trace, by start.
     pub fn trace(&self, trace_id: &str) -> Vec<Span> {
-        let mut spans: Vec<Span> =
-            self.lock().iter().filter(|span| span.trace_id == trace_id).cloned().collect();
+        let mut spans: Vec<Span> = self
+            .lock()
+            .iter()
+            .filter(|span| span.trace_id == trace_id)
+            .cloned()
+            .collect();
         spans.sort_by_key(|span| span.start_unix_ns);
         spans
     }
@@ -88,7 +95,9 @@ impl Collector {
             .route("/v1/traces", post(receive))
             .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
             .with_state(self);
-        axum::serve(listener, router).with_graceful_shutdown(drain.cancelled_owned()).await
+        axum::serve(listener, router)
+            .with_graceful_shutdown(drain.cancelled_owned())
+            .await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Span>> {
@@ -110,7 +119,10 @@ async fn receive(State(collector): State<Collector>, body: Bytes) -> StatusCode 
 fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
     let mut found = Vec::new();
     for group in request.resource_spans {
-        let resource = group.resource.map(|resource| resource.attributes).unwrap_or_default();
+        let resource = group
+            .resource
+            .map(|resource| resource.attributes)
+            .unwrap_or_default();
         let service = attributes(&resource)
             .into_iter()
             .find_map(|(key, value)| (key == "service.name").then_some(value))
@@ -126,7 +138,10 @@ fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
                 span_id: hex(&span.span_id),
                 parent_id: hex(&span.parent_span_id),
                 links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
-                attributes: attributes(&span.attributes).into_iter().chain(events).collect(),
+                attributes: attributes(&span.attributes)
+                    .into_iter()
+                    .chain(events)
+                    .collect(),
                 name: span.name,
                 kind: span.kind,
                 start_unix_ns: span.start_time_unix_nano,
@@ -145,7 +160,10 @@ fn attributes(pairs: &[KeyValue]) -> Vec<(String, String)> {
         Some(any_value::Value::BoolValue(truth)) => truth.to_string(),
         other => format!("{other:?}"),
     };
-    pairs.iter().map(|pair| (pair.key.clone(), text(pair))).collect()
+    pairs
+        .iter()
+        .map(|pair| (pair.key.clone(), text(pair)))
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

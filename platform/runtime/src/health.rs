@@ -12,8 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Says whether the process can do its job now.
-pub type ReadyCheck =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+pub type ReadyCheck = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// Renders metrics in Prometheus' text format.
 pub type MetricsRenderer = Arc<dyn Fn() -> String + Send + Sync>;
@@ -34,19 +33,22 @@ pub async fn serve(
             } else if ready().await {
                 (StatusCode::OK, "ready\n")
             } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "the broker does not answer\n")
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the broker does not answer\n",
+                )
             }
         }
     };
     let metrics = move || {
         let text = metrics();
-        async move {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
-        }
+        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response() }
     };
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics));
-    axum::serve(listener, router).with_graceful_shutdown(drain.cancelled_owned()).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(drain.cancelled_owned())
+        .await
 }

@@ -55,7 +55,10 @@ impl Default for Lifecycle {
 impl Lifecycle {
     /// No parts yet.
     pub fn new() -> Self {
-        Self { drain: CancellationToken::new(), parts: JoinSet::new() }
+        Self {
+            drain: CancellationToken::new(),
+            parts: JoinSet::new(),
+        }
     }
 
     /// Fires when the process should come to its end.
@@ -69,7 +72,8 @@ impl Lifecycle {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.parts.spawn(async move { (name, part.await.map_err(Into::into)) });
+        self.parts
+            .spawn(async move { (name, part.await.map_err(Into::into)) });
     }
 
     /// Runs until a signal, or until a part ends, and drains.
@@ -116,12 +120,15 @@ fn judge(
 /// Waits for SIGTERM or SIGINT.
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).inspect_err(|error| {
-        tracing::error!(%error, "signals cannot be received; stop the process with SIGKILL");
-    });
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
-    else {
+    let listen = |kind| {
+        signal(kind).inspect_err(|error| {
+            tracing::error!(%error, "signals cannot be received; stop the process with SIGKILL");
+        })
+    };
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {

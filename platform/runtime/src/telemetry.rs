@@ -6,14 +6,15 @@
 //! `OTEL_SERVICE_NAME` are read here, because the crates leave them to the program. A collector
 //! that is away is not an error: spans are dropped.
 
-use std::{env, io};
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
-    Resource,
-    metrics::SdkMeterProvider,
-    propagation::TraceContextPropagator,
+    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
     trace::SdkTracerProvider,
 };
 use prometheus::{Registry, TextEncoder};
@@ -100,17 +101,23 @@ impl Telemetry {
             .with(log_layer(options.format).with_filter(filter))
             .try_init()
             .map_err(TelemetryError::Logging)?;
-        Ok(Self { registry, meters, tracers })
+        Ok(Self {
+            registry,
+            meters,
+            tracers,
+        })
     }
 
     /// A renderer of all metrics in Prometheus' text format.
     pub fn metrics_renderer(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let registry = self.registry.clone();
         move || {
-            TextEncoder::new().encode_to_string(&registry.gather()).unwrap_or_else(|error| {
-                tracing::error!(%error, "metrics cannot be rendered");
-                String::new()
-            })
+            TextEncoder::new()
+                .encode_to_string(&registry.gather())
+                .unwrap_or_else(|error| {
+                    tracing::error!(%error, "metrics cannot be rendered");
+                    String::new()
+                })
         }
     }
 
@@ -129,10 +136,16 @@ fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match format {
         LogFormat::Text => layer.with_target(false).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed(),
     }
 }
 
@@ -146,9 +159,12 @@ fn resource(service: &str) -> Resource {
 
 /// Whether the environment names a collector for traces.
 pub fn collector_configured() -> bool {
-    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
-        .iter()
-        .any(|name| env::var(name).is_ok_and(|value| !value.is_empty()))
+    [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    ]
+    .iter()
+    .any(|name| env::var(name).is_ok_and(|value| !value.is_empty()))
 }
 
 /// The provider of tracers, if traces are wanted and somebody is there to take them.
@@ -167,7 +183,9 @@ fn tracer_provider(
         None => return Ok(None),
     }
     let exporter = builder.build().map_err(TelemetryError::Exporter)?;
-    let provider =
-        SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
+    let provider = SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build();
     Ok(Some(provider))
 }

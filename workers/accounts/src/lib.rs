@@ -33,13 +33,17 @@ struct Claim {
 impl AccountsService {
     /// Opens the directory of accounts.
     pub async fn new(bus: &Bus) -> Result<Self> {
-        Ok(Self { directory: bus.kv(streams::ACCOUNT_DIRECTORY.name).await? })
+        Ok(Self {
+            directory: bus.kv(streams::ACCOUNT_DIRECTORY.name).await?,
+        })
     }
 
     /// Claims an address for an account; `false` if another has it.
     async fn claim(&self, email: &str, account: &AccountId) -> Result<bool> {
         let key = claim_key(email);
-        let claim = Claim { account: account.clone() };
+        let claim = Claim {
+            account: account.clone(),
+        };
         if self.directory.create(&key, &claim).await? {
             return Ok(true);
         }
@@ -57,9 +61,18 @@ impl Service for AccountsService {
         signup: AccountSignupRequested,
         context: &Context,
     ) -> std::result::Result<Vec<Fact>, Failure> {
-        let AccountSignupRequested { email, name, company } = signup;
+        let AccountSignupRequested {
+            email,
+            name,
+            company,
+        } = signup;
         let follows = if self.claim(&email, context.scope().account()).await? {
-            AccountCreated { email, name, company }.into()
+            AccountCreated {
+                email,
+                name,
+                company,
+            }
+            .into()
         } else {
             AccountSignupRejected {
                 code: "email_taken".to_owned(),

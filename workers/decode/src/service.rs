@@ -24,9 +24,14 @@ impl DecodeService {
     }
 
     async fn decode(&self, context: &Context) -> Result<Result<Decoded, DecodeError>, Failure> {
-        let (input, output) = (context.scratch.join("input"), context.scratch.join("output.flac"));
+        let (input, output) = (
+            context.scratch.join("input"),
+            context.scratch.join("output.flac"),
+        );
         let limits = self.limits.clone();
-        context.blocking(move |cancel| decode_file(&input, &output, &limits, cancel)).await
+        context
+            .blocking(move |cancel| decode_file(&input, &output, &limits, cancel))
+            .await
     }
 }
 
@@ -35,7 +40,10 @@ impl Service for DecodeService {
     type Input = ConversationReceived;
 
     fn policy(&self) -> Policy {
-        Policy { concurrency: 2, ..Policy::default() }
+        Policy {
+            concurrency: 2,
+            ..Policy::default()
+        }
     }
 
     async fn handle(
@@ -43,7 +51,10 @@ impl Service for DecodeService {
         received: ConversationReceived,
         context: &Context,
     ) -> Result<Vec<Fact>, Failure> {
-        context.artifacts.get_file(&received.recording, &context.scratch.join("input")).await?;
+        context
+            .artifacts
+            .get_file(&received.recording, &context.scratch.join("input"))
+            .await?;
         let decoded = match self.decode(context).await? {
             Ok(decoded) => decoded,
             Err(DecodeError::Cancelled) => return Err(Failure::Cancelled),
@@ -51,8 +62,10 @@ impl Service for DecodeService {
             Err(error) => return Err(Failure::retry(error)),
         };
         let output = context.scratch.join("output.flac");
-        let audio =
-            context.artifacts.put_file(Bucket::Vault, context.scope(), FLAC, &output).await?;
+        let audio = context
+            .artifacts
+            .put_file(Bucket::Vault, context.scope(), FLAC, &output)
+            .await?;
         let source = SourceAudio {
             container: decoded.source.container.to_owned(),
             codec: decoded.source.codec.to_owned(),
@@ -61,7 +74,16 @@ impl Service for DecodeService {
         let channels = u16::try_from(decoded.channels).unwrap_or(u16::MAX);
         let duration_ms = decoded.duration_ms;
         let call = received.call;
-        Ok(vec![ConversationDecoded { call, audio, duration_ms, channels, source }.into()])
+        Ok(vec![
+            ConversationDecoded {
+                call,
+                audio,
+                duration_ms,
+                channels,
+                source,
+            }
+            .into(),
+        ])
     }
 }
 

@@ -1,5 +1,12 @@
 //! Bad input is told apart, with a code and a sentence; it never panics, hangs or passes.
 
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests count as code outside of tests"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,12 @@
 //! Every format comes out right: length, samples, levels.
 
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests count as code outside of tests"
+)]
+
 mod common;
 
 use colloquy_decode::audio::{Level, Limits};

@@ -1,6 +1,13 @@
 //! Mutated recordings of every format. A test file of its own, because it silences the panic hook
 //! of the process: a panic inside a decoder is contained, and not worth a backtrace each here.
 
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests count as code outside of tests"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,11 @@
 //! An index node against a real broker.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
+
 mod common;
 
 use std::{collections::BTreeSet, time::Duration};

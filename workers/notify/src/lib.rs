@@ -48,12 +48,21 @@ impl Service for NotifyService {
         context: &Context,
     ) -> Result<Vec<Fact>, Failure> {
         let id = context.envelope.id;
-        let sent = self.mailer.welcome(&account.email, &account.name, &id.to_string()).await;
+        let sent = self
+            .mailer
+            .welcome(&account.email, &account.name, &id.to_string())
+            .await;
         let message_id = sent.map_err(|error| match error {
             MailError::Address | MailError::Refused(_) => Failure::permanent(error),
             MailError::Unreachable(_) | MailError::File(_) => Failure::retry(error),
         })?;
         let transport = self.mailer.transport_name().to_owned();
-        Ok(vec![AccountWelcomed { transport, message_id }.into()])
+        Ok(vec![
+            AccountWelcomed {
+                transport,
+                message_id,
+            }
+            .into(),
+        ])
     }
 }

@@ -115,7 +115,9 @@ impl Mailer {
         match &self.transport {
             Transport::Smtp(server) => send(server, message).await?,
             Transport::Folder(folder) => {
-                write(folder, key, &message.formatted()).await.map_err(MailError::File)?;
+                write(folder, key, &message.formatted())
+                    .await
+                    .map_err(MailError::File)?;
             }
         }
         Ok(message_id)
@@ -137,14 +139,18 @@ async fn send(
     message: Message,
 ) -> Result<(), MailError> {
     // A server's own words may repeat the address, so only its code is kept.
-    server.send(message).await.map(drop).map_err(|error: smtp::Error| {
-        let code = error.status().map(|code| code.to_string());
-        if error.is_permanent() {
-            MailError::Refused(code.unwrap_or_default())
-        } else {
-            MailError::Unreachable(code.unwrap_or_else(|| "no answer".to_owned()))
-        }
-    })
+    server
+        .send(message)
+        .await
+        .map(drop)
+        .map_err(|error: smtp::Error| {
+            let code = error.status().map(|code| code.to_string());
+            if error.is_permanent() {
+                MailError::Refused(code.unwrap_or_default())
+            } else {
+                MailError::Unreachable(code.unwrap_or_else(|| "no answer".to_owned()))
+            }
+        })
 }
 
 /// Writes the whole file or none of it; the same e-mail again is the same file.

@@ -20,7 +20,9 @@ pub struct ProgressService {
 impl ProgressService {
     /// Opens the read model.
     pub async fn new(bus: &Bus) -> Result<Self> {
-        Ok(Self { entries: bus.kv(streams::PROGRESS.name).await? })
+        Ok(Self {
+            entries: bus.kv(streams::PROGRESS.name).await?,
+        })
     }
 }
 
@@ -29,7 +31,10 @@ impl Service for ProgressService {
     type Input = ConversationFact;
 
     fn policy(&self) -> Policy {
-        Policy { concurrency: 8, ..Policy::default() }
+        Policy {
+            concurrency: 8,
+            ..Policy::default()
+        }
     }
 
     async fn handle(
@@ -37,7 +42,9 @@ impl Service for ProgressService {
         ConversationFact(fact): ConversationFact,
         context: &Context,
     ) -> std::result::Result<Vec<Fact>, Failure> {
-        let Some(conversation) = context.scope().conversation() else { return Ok(Vec::new()) };
+        let Some(conversation) = context.scope().conversation() else {
+            return Ok(Vec::new());
+        };
         let key = Progress::key(context.scope().account(), conversation);
         self.entries
             .update(&key, |present: Option<Progress>| {

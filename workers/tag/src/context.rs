@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::text::{Conversation, Strand};
+use crate::words;
 
 /// A cue in the same turn is near up to this many words before.
 const NEAR_WORDS: usize = 14;
@@ -67,6 +68,27 @@ pub(crate) enum Topic {
     Vin,
     /// A postal code.
     Zip,
+}
+
+impl Topic {
+    /// Whether it is asked for as such, so that "on the …" behind it only says which one.
+    fn is_asked_for(self) -> bool {
+        matches!(
+            self,
+            Self::Birth
+                | Self::Phone
+                | Self::Name
+                | Self::Zip
+                | Self::Email
+                | Self::Address
+                | Self::Expiry
+                | Self::Cvv
+                | Self::Ssn
+                | Self::Plate
+                | Self::Vin
+                | Self::Licence
+        )
+    }
 }
 
 /// The phrases of each topic; an apostrophe is a space.
@@ -252,7 +274,9 @@ impl Context {
                     .last()
                     .filter(|last: &&Cue| turn.tokens.contains(&last.start));
                 let told = cue.filter(|cue| {
-                    !before.is_some_and(|last| is_attribute(conversation, last.end..cue.start))
+                    !before.is_some_and(|last| {
+                        last.topic.is_asked_for() && is_attribute(conversation, last.end..cue.start)
+                    })
                 });
                 cues.extend(told);
             }
@@ -297,7 +321,9 @@ impl Context {
             conversation.turns[between].backchannel || conversation.turns[between].dictation
         });
         let started = first - conversation.turns[turn].tokens.start <= NEAR_WORDS;
-        let near = started && (direct || self.continues(strand, at.start, cue.topic));
+        let near = started
+            && ((direct && leads_over(conversation, &cue, turn))
+                || self.continues(strand, at.start, cue.topic));
         Some((cue.topic, if near { Distance::Near } else { Distance::Far }))
     }
 
@@ -335,6 +361,25 @@ impl Context {
             .checked_sub(1)
             .is_some_and(|index| self.cues[index].topic == topic)
     }
+}
+
+/// Whether a turn with a cue hands over to the turn behind it: it is the other side's, a question,
+/// or ends with the cue ("My card number is …").
+fn leads_over(conversation: &Conversation<'_>, cue: &Cue, answer: usize) -> bool {
+    let asking = conversation.tokens[cue.start].turn;
+    let turn = &conversation.turns[asking];
+    conversation.channel(asking) != conversation.channel(answer)
+        || turn.text.trim_end().ends_with('?')
+        || (cue.end..turn.tokens.end).all(|token| is_leading(conversation.lower(token)))
+}
+
+/// Words between a cue and a number that comes in the next turn.
+fn is_leading(word: &str) -> bool {
+    words::is_filler(word)
+        || matches!(
+            word,
+            "is" | "s" | "are" | "it" | "the" | "number" | "so" | "and" | "okay"
+        )
 }
 
 /// `… on the`, `… for your`: the cue behind these words only says more about the one before, as in

@@ -85,21 +85,38 @@ impl Run {
     }
 
     /// All stretches of members that have `least` to `most` characters, with those characters.
-    pub(crate) fn windows(&self, least: usize, most: usize) -> Vec<(Range<usize>, String)> {
-        let mut windows = Vec::new();
-        for start in 0..self.items.len() {
-            let mut chars = String::new();
-            for end in start..self.items.len() {
-                chars.push_str(&self.items[end].chars);
-                if chars.len() > most {
-                    break;
+    /// `chars` are all of the run's, from [`Run::chars`].
+    pub(crate) fn windows<'r>(
+        &self,
+        chars: &'r str,
+        least: usize,
+        most: usize,
+    ) -> impl Iterator<Item = (Range<usize>, &'r str)> + use<'r> {
+        let mut offsets = vec![0];
+        for item in &self.items {
+            offsets.push(offsets[offsets.len() - 1] + item.chars.len());
+        }
+        // Where the windows of the next start begin, and the one to look at.
+        let (mut start, mut end) = (0, 1);
+        std::iter::from_fn(move || {
+            while end < offsets.len() || start + 2 < offsets.len() {
+                let length = offsets
+                    .get(end)
+                    .map_or(usize::MAX, |last| last - offsets[start]);
+                let window = (start..end, offsets[start]);
+                if length > most {
+                    (start, end) = (start + 1, start + 2);
+                } else {
+                    end += 1;
                 }
-                if chars.len() >= least {
-                    windows.push((start..end + 1, chars.clone()));
+                if (least..=most).contains(&length) {
+                    return chars
+                        .get(window.1..window.1 + length)
+                        .map(|found| (window.0, found));
                 }
             }
-        }
-        windows
+            None
+        })
     }
 }
 
@@ -152,7 +169,7 @@ fn letters(strand: &Strand<'_>, at: usize, before: Option<&Item>) -> Option<Item
     if raw.len() == 1 && raw.as_bytes()[0].is_ascii_alphabetic() {
         let spelled = explained(strand, at);
         let lone = matches!(word, "a" | "i") || raw == word;
-        let follows = adjacent || is_letter(strand, at + 1);
+        let follows = is_letter(strand, at + 1) || (adjacent && !reads_on(strand, at));
         return (!lone || spelled.is_some() || (follows && !after_apostrophe(strand, at))).then(
             || Item {
                 at: at..spelled.unwrap_or(at + 1),
@@ -182,6 +199,14 @@ fn letters(strand: &Strand<'_>, at: usize, before: Option<&Item>) -> Option<Item
         at: at..at + 1,
         chars: raw.to_ascii_uppercase(),
     })
+}
+
+/// Whether a word is one of a sentence: the `I` of `in 1999 I had`.
+fn reads_on(strand: &Strand<'_>, at: usize) -> bool {
+    let next = strand.raw(at + 1);
+    let spelled = next.starts_with(|c: char| c.is_ascii_digit())
+        || words::number_word(strand.lower(at + 1)).is_some();
+    strand.gap(at) == " " && strand.gap(at + 1) == " " && !spelled
 }
 
 /// Whether a word is a single letter.

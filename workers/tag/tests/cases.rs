@@ -3,6 +3,7 @@
 //! `A:` and `C:` are agent and customer, ` | ` ends a turn, `{TYPE:text}` is an entity and
 //! `{TYPE=value:text}` one whose canonical value is checked too. All entities must be found as
 //! written, and no others.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::path::Path;
 

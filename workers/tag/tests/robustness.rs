@@ -1,4 +1,5 @@
 //! Whatever the text: no panic, and every mention is what the text says at its place.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
 use colloquy_tag::{recognize, recognizer_names};
@@ -180,41 +181,6 @@ fn odd_texts_give_sound_mentions() {
             .collect();
         check(&transcript(turns));
     }
-}
-
-/// `cargo test --release -p colloquy-tag --test robustness -- --ignored --nocapture`
-#[test]
-#[ignore = "measures, and only a release build says something"]
-fn characters_per_second() {
-    let mut turns = Vec::new();
-    for (index, line) in include_str!("cases/person.txt")
-        .lines()
-        .cycle()
-        .take(5_000)
-        .enumerate()
-    {
-        let words = line.split_whitespace().map(|word| Word {
-            text: word.to_owned(),
-            start_ms: index as u64 * 1000,
-            end_ms: index as u64 * 1000 + 900,
-            confidence: 1.0,
-        });
-        turns.extend(Turn::new(
-            u16::from(index % 2 == 0),
-            Role::Unknown,
-            words.collect(),
-        ));
-    }
-    let call = transcript(turns);
-    let characters: usize = call
-        .turns
-        .iter()
-        .map(|turn| turn.text.chars().count())
-        .sum();
-    let start = std::time::Instant::now();
-    let mentions = recognize(&call).mentions.len();
-    let speed = characters as f64 / start.elapsed().as_secs_f64();
-    println!("{characters} characters, {mentions} mentions, {speed:.0} characters/s");
 }
 
 #[test]

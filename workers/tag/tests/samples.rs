@@ -2,6 +2,7 @@
 //!
 //! The truth beside each sample lists what was said. Types may differ (a full address is a
 //! `LOCATION` there and a `STREET_ADDRESS` here): for privacy it counts that the words are found.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::path::Path;
 

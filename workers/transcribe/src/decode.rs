@@ -36,6 +36,15 @@ const RETRY_BEAM: usize = 5;
 /// Sequences of so many tokens may not occur twice in the last attempt.
 const UNIQUE_NGRAM: usize = 4;
 
+/// What to do with doubtful text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubts {
+    /// Keep it, unless the window seems to hold no speech: somebody may have mumbled.
+    Keep,
+    /// Drop it: the model has heard this sound before and wrote nothing.
+    Drop,
+}
+
 /// What became of a batch of windows.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
@@ -52,17 +61,31 @@ pub(crate) fn decode(
     batch: &[Sound],
     task: &Task,
     beam: usize,
+    doubts: Doubts,
 ) -> Result<Decoded, EngineError> {
     let max_tokens = token_limit(batch);
-    let first = Search { beam, unique_ngram: 0, max_tokens };
+    let first = Search {
+        beam,
+        unique_ngram: 0,
+        max_tokens,
+    };
     let mut hypotheses = model.generate(encoded, batch.len(), task, first)?;
     let doubtful: Vec<usize> = (0..hypotheses.len())
         .filter(|&at| !Verdict::on(model, &hypotheses[at]).is_good())
         .collect();
-    let wider = Search { beam: RETRY_BEAM.max(beam), ..first };
-    let unlike = Search { unique_ngram: UNIQUE_NGRAM, ..wider };
+    let wider = Search {
+        beam: RETRY_BEAM.max(beam),
+        ..first
+    };
+    let unlike = Search {
+        unique_ngram: UNIQUE_NGRAM,
+        ..wider
+    };
     let mut open = doubtful.clone();
-    for search in [wider, unlike].into_iter().filter(|&search| search != first) {
+    for search in [wider, unlike]
+        .into_iter()
+        .filter(|&search| search != first)
+    {
         open.retain(|&at| !Verdict::on(model, &hypotheses[at]).is_good());
         if open.is_empty() {
             break;
@@ -78,16 +101,28 @@ pub(crate) fn decode(
         }
     }
     for hypothesis in &mut hypotheses {
-        if Verdict::on(model, hypothesis).is_nothing(hypothesis.no_speech) {
+        let verdict = Verdict::on(model, hypothesis);
+        let dropped = match doubts {
+            Doubts::Keep => verdict.is_nothing(hypothesis.no_speech),
+            Doubts::Drop => !verdict.is_good() || hypothesis.no_speech > MAX_NO_SPEECH,
+        };
+        if dropped {
             hypothesis.tokens.clear();
         }
     }
-    Ok(Decoded { hypotheses, retried: doubtful.len() })
+    Ok(Decoded {
+        hypotheses,
+        retried: doubtful.len(),
+    })
 }
 
 /// The most tokens that the longest window of a batch can hold: a loop ends there.
 fn token_limit(batch: &[Sound]) -> usize {
-    let longest = batch.iter().map(|(window, _)| window.samples()).max().unwrap_or(0);
+    let longest = batch
+        .iter()
+        .map(|(window, _)| window.samples())
+        .max()
+        .unwrap_or(0);
     let seconds = longest.div_ceil(SAMPLE_RATE as usize);
     (MIN_TOKENS + MAX_TOKENS_PER_SECOND * seconds).min(MAX_TOKENS)
 }
@@ -102,7 +137,10 @@ struct Verdict {
 impl Verdict {
     fn on(model: &Model, hypothesis: &Hypothesis) -> Self {
         let compression = compression_ratio(&model.vocabulary.text(&hypothesis.tokens));
-        Self { compression, log_probability: hypothesis.log_probability }
+        Self {
+            compression,
+            log_probability: hypothesis.log_probability,
+        }
     }
 
     fn repeats(self) -> bool {
@@ -130,8 +168,12 @@ impl Verdict {
 fn compression_ratio(text: &str) -> f32 {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail.
-    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-    compressed.map_or(0.0, |compressed| text.len() as f32 / compressed.len().max(1) as f32)
+    let compressed = encoder
+        .write_all(text.as_bytes())
+        .and_then(|()| encoder.finish());
+    compressed.map_or(0.0, |compressed| {
+        text.len() as f32 / compressed.len().max(1) as f32
+    })
 }
 
 #[cfg(test)]
@@ -149,7 +191,10 @@ mod tests {
 
     #[test]
     fn text_without_loops_wins_then_the_likelier() {
-        let verdict = |compression, log_probability| Verdict { compression, log_probability };
+        let verdict = |compression, log_probability| Verdict {
+            compression,
+            log_probability,
+        };
         assert!(verdict(1.0, -2.0).is_better_than(verdict(9.0, -0.1)));
         assert!(!verdict(9.0, -0.1).is_better_than(verdict(1.0, -2.0)));
         assert!(verdict(1.0, -0.5).is_better_than(verdict(1.0, -0.7)));

@@ -9,11 +9,11 @@ use std::path::Path;
 
 use colloquy_contract::transcript::{Role, Transcript};
 
-use crate::decode::{Sound, decode};
+use crate::decode::{Doubts, Sound, decode};
 pub use crate::error::EngineError;
 use crate::model::{Encoded, Model, Task};
 pub use crate::recording::{Blocks, Pcm, Recording, SAMPLE_RATE};
-use crate::speech::stretches;
+use crate::speech::{Span, stretches};
 use crate::survey::{FRAME_SAMPLES, Survey};
 use crate::turns::turns;
 use crate::windows::{Collector, Window, pack};
@@ -95,6 +95,8 @@ pub struct Findings {
     pub windows: usize,
     /// Windows that were tried more than once, for a text that repeats itself or is unlikely.
     pub retried: usize,
+    /// Windows that were transcribed again in halves, for their text left out speech.
+    pub heard_again: usize,
 }
 
 /// A loaded speech model.
@@ -114,7 +116,11 @@ impl Engine {
     /// When the folder lacks a file, or holds a model that does not load.
     pub fn load(model_dir: &Path, options: &EngineOptions) -> Result<Self, EngineError> {
         let model = Model::load(model_dir, options)?;
-        Ok(Self { model, beam: options.beam_size.get(), batch: options.batch_size.get() })
+        Ok(Self {
+            model,
+            beam: options.beam_size.get(),
+            batch: options.batch_size.get(),
+        })
     }
 
     /// The model's name, as in transcripts.
@@ -147,6 +153,26 @@ impl Engine {
         job.read(recording, windows)?;
         Ok(job.finish(&survey, &request.roles))
     }
+}
+
+/// How many windows are transcribed in halves at once.
+const HALVED: usize = 2;
+
+/// The speech in a window that its words leave out.
+fn left_out(window: &Window, words: &[TimedWord]) -> Vec<Span> {
+    let times: Vec<_> = words.iter().map(|word| word.samples.clone()).collect();
+    window.left_out(&times)
+}
+
+fn frames(spans: &[Span]) -> usize {
+    spans.iter().map(ExactSizeIterator::len).sum()
+}
+
+fn sounds(batch: &[Sound]) -> Vec<&[i16]> {
+    batch
+        .iter()
+        .map(|(_, samples)| samples.as_slice())
+        .collect()
 }
 
 /// One transcription.
@@ -188,7 +214,10 @@ impl<'a> Job<'a> {
     }
 
     fn set_language(&mut self, language: &str) -> Result<(), EngineError> {
-        let task = self.engine.model.task(language, self.request.vocabulary.as_deref())?;
+        let task = self
+            .engine
+            .model
+            .task(language, self.request.vocabulary.as_deref())?;
         self.task = Some((language.to_owned(), task));
         Ok(())
     }
@@ -199,8 +228,14 @@ impl<'a> Job<'a> {
         for (channel, (frames, copy)) in survey.frames.iter().zip(&survey.copy_of).enumerate() {
             let speech = stretches(frames);
             let spoken: usize = speech.iter().map(ExactSizeIterator::len).sum();
-            self.findings.speech_ms.push((spoken * FRAME_SAMPLES * 1_000) as u64 / u64::from(SAMPLE_RATE));
-            windows.push(if copy.is_some() { Vec::new() } else { pack(channel, &speech, frames) });
+            self.findings
+                .speech_ms
+                .push((spoken * FRAME_SAMPLES * 1_000) as u64 / u64::from(SAMPLE_RATE));
+            windows.push(if copy.is_some() {
+                Vec::new()
+            } else {
+                pack(channel, &speech, frames)
+            });
         }
         self.findings.windows = windows.iter().map(Vec::len).sum();
         self.findings.copy_of.clone_from(&survey.copy_of);
@@ -220,7 +255,9 @@ impl<'a> Job<'a> {
         let mut collectors: Vec<Collector> = windows.into_iter().map(Collector::new).collect();
         let mut ready: Vec<Sound> = Vec::new();
         let (mut block, mut channel) = (Vec::new(), Vec::new());
-        let mut blocks = recording.open().map_err(|source| EngineError::ReadRecording { source })?;
+        let mut blocks = recording
+            .open()
+            .map_err(|source| EngineError::ReadRecording { source })?;
         while blocks
             .next_block(&mut block)
             .map_err(|source| EngineError::ReadRecording { source })?
@@ -237,30 +274,88 @@ impl<'a> Job<'a> {
             }
         }
         ready.extend(collectors.iter_mut().filter_map(Collector::finish));
-        ready.chunks(self.engine.batch).try_for_each(|batch| self.transcribe_batch(batch))
+        ready
+            .chunks(self.engine.batch)
+            .try_for_each(|batch| self.transcribe_batch(batch))
     }
 
     fn transcribe_batch(&mut self, batch: &[Sound]) -> Result<(), EngineError> {
         if (self.cancel)() {
             return Err(EngineError::Cancelled);
         }
-        let model = &self.engine.model;
-        let samples: Vec<&[i16]> = batch.iter().map(|(_, samples)| samples.as_slice()).collect();
-        let encoded = model.encode(&samples)?;
+        let encoded = self.engine.model.encode(&sounds(batch))?;
         let (language, task) = self.task(&encoded)?;
-        let decoded = decode(model, &encoded, batch, &task, self.engine.beam)?;
-        let tokens: Vec<Vec<usize>> = decoded.hypotheses.into_iter().map(|h| h.tokens).collect();
-        let lengths: Vec<usize> = samples.iter().map(|samples| samples.len()).collect();
-        let alignments = model.align(&encoded, &task, &tokens, &lengths)?;
         let spaced = is_spaced(&language);
-        for (((window, _), tokens), alignment) in batch.iter().zip(&tokens).zip(&alignments) {
-            let said = words(&model.vocabulary, spaced, window, tokens, alignment);
+        let heard = self.understand(batch, &encoded, &task, spaced, Doubts::Keep)?;
+        let heard = self.hear_again(batch, heard, &task, spaced)?;
+        for (said, (window, _)) in heard.into_iter().zip(batch) {
             self.words[window.channel].extend(said);
         }
-        self.findings.retried += decoded.retried;
         self.done += batch.len();
         (self.progress)(self.done as f32 / self.findings.windows as f32);
         Ok(())
+    }
+
+    /// Transcribes windows whose text leaves out speech again, in halves, and takes the halves'
+    /// text where it leaves out less. Models at times end a text long before the sound, and its
+    /// words then have the wrong times, too.
+    fn hear_again(
+        &mut self,
+        batch: &[Sound],
+        mut heard: Vec<Vec<TimedWord>>,
+        task: &Task,
+        spaced: bool,
+    ) -> Result<Vec<Vec<TimedWord>>, EngineError> {
+        let (mut owners, mut halves) = (Vec::new(), Vec::new());
+        for (at, ((window, sound), said)) in batch.iter().zip(&heard).enumerate() {
+            let left = left_out(window, said);
+            // Without any words, the model heard no speech, and may be right.
+            let first = left.first().filter(|_| !said.is_empty());
+            if let Some(parts) = first.and_then(|first| window.halves(sound, first.start)) {
+                owners.push(at);
+                halves.extend(parts);
+            }
+        }
+        self.findings.heard_again += owners.len();
+        for (owners, halves) in owners.chunks(HALVED).zip(halves.chunks(2 * HALVED)) {
+            if (self.cancel)() {
+                return Err(EngineError::Cancelled);
+            }
+            let encoded = self.engine.model.encode(&sounds(halves))?;
+            let again = self.understand(halves, &encoded, task, spaced, Doubts::Drop)?;
+            for (&owner, parts) in owners.iter().zip(again.chunks(2)) {
+                let window = &batch[owner].0;
+                let said = parts.concat();
+                if frames(&left_out(window, &said)) < frames(&left_out(window, &heard[owner])) {
+                    heard[owner] = said;
+                }
+            }
+        }
+        Ok(heard)
+    }
+
+    /// The words of each window.
+    fn understand(
+        &mut self,
+        batch: &[Sound],
+        encoded: &Encoded,
+        task: &Task,
+        spaced: bool,
+        doubts: Doubts,
+    ) -> Result<Vec<Vec<TimedWord>>, EngineError> {
+        let model = &self.engine.model;
+        let decoded = decode(model, encoded, batch, task, self.engine.beam, doubts)?;
+        self.findings.retried += decoded.retried;
+        let tokens: Vec<Vec<usize>> = decoded.hypotheses.into_iter().map(|h| h.tokens).collect();
+        let lengths: Vec<usize> = batch.iter().map(|(_, sound)| sound.len()).collect();
+        let alignments = model.align(encoded, task, &tokens, &lengths)?;
+        let windows = batch.iter().map(|(window, _)| window);
+        Ok(windows
+            .zip(tokens.iter().zip(&alignments))
+            .map(|(window, (tokens, alignment))| {
+                words(&model.vocabulary, spaced, window, tokens, alignment)
+            })
+            .collect())
     }
 
     /// The task, its language detected from the first batch if need be.
@@ -276,7 +371,9 @@ impl<'a> Job<'a> {
                 }
             }
             let likeliest = sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-            self.set_language(&likeliest.map_or_else(|| "en".to_owned(), |(language, _)| language))?;
+            self.set_language(
+                &likeliest.map_or_else(|| "en".to_owned(), |(language, _)| language),
+            )?;
         }
         self.task.clone().ok_or(EngineError::Cancelled)
     }
@@ -295,12 +392,17 @@ impl<'a> Job<'a> {
         let words = std::mem::take(&mut self.words);
         let transcript = Transcript {
             version: Transcript::VERSION,
-            language: self.task.map_or_else(|| NO_LANGUAGE.to_owned(), |(language, _)| language),
+            language: self
+                .task
+                .map_or_else(|| NO_LANGUAGE.to_owned(), |(language, _)| language),
             duration_ms: survey.samples * 1_000 / u64::from(SAMPLE_RATE),
             model: self.engine.model.name.clone(),
             turns: turns(words, &channels),
             channels,
         };
-        Transcription { transcript, findings: self.findings }
+        Transcription {
+            transcript,
+            findings: self.findings,
+        }
     }
 }

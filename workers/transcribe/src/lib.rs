@@ -3,8 +3,8 @@
 //! [`engine`] is the way in. The stages below it, in the order a recording passes them:
 //!
 //! 1. [`recording`]: where samples come from; read block by block, twice, never held whole.
-//! 2. `survey`: the first reading. Voice activity and level per frame, and which channels are
-//!    copies of one another.
+//! 2. `survey`: the first reading. Voice activity and level per frame, with the `tone`s of the
+//!    network taken out, and which channels are copies of one another.
 //! 3. `speech` and `windows`: stretches of speech, packed into windows of at most 30 s that are
 //!    cut at pauses only.
 //! 4. `mel`: a window's samples as the log-mel spectrogram that Whisper was trained on.
@@ -22,6 +22,7 @@ mod mel;
 mod model;
 mod speech;
 mod survey;
+mod tone;
 mod turns;
 mod vocabulary;
 mod windows;

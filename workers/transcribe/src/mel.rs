@@ -41,7 +41,9 @@ impl Mel {
         let step = std::f64::consts::TAU / FFT as f64;
         Self {
             transform: RealFftPlanner::new().plan_fft_forward(FFT),
-            hann: (0..FFT).map(|at| (0.5 - 0.5 * (step * at as f64).cos()) as f32).collect(),
+            hann: (0..FFT)
+                .map(|at| (0.5 - 0.5 * (step * at as f64).cos()) as f32)
+                .collect(),
             bands: slaney(bands),
         }
     }
@@ -60,7 +62,9 @@ impl Mel {
         for column in self.sounding(samples.len()) {
             self.window(samples, column, &mut input);
             // The buffers were made by the transform itself, so their lengths are right.
-            let _ = self.transform.process_with_scratch(&mut input, &mut output, &mut scratch);
+            let _ = self
+                .transform
+                .process_with_scratch(&mut input, &mut output, &mut scratch);
             for (row, band) in self.bands.iter().enumerate() {
                 let value = band.power(&output).max(FLOOR).log10();
                 largest = largest.max(value);
@@ -93,7 +97,9 @@ impl Mel {
 impl Band {
     fn power(&self, spectrum: &[Complex<f32>]) -> f32 {
         let bins = spectrum[self.first..].iter();
-        bins.zip(&self.weights).map(|(bin, weight)| bin.norm_sqr() * weight).sum()
+        bins.zip(&self.weights)
+            .map(|(bin, weight)| bin.norm_sqr() * weight)
+            .sum()
     }
 }
 
@@ -109,10 +115,15 @@ fn slaney(bands: usize) -> Vec<Band> {
                 let slope = ((hertz - low) / (centre - low)).min((high - hertz) / (high - centre));
                 slope.max(0.0) * 2.0 / (high - low)
             };
-            let mut bins = (0..=FFT / 2).skip_while(|&bin| weight(bin) == 0.0).peekable();
+            let mut bins = (0..=FFT / 2)
+                .skip_while(|&bin| weight(bin) == 0.0)
+                .peekable();
             let first = bins.peek().copied().unwrap_or(0);
             let weights = bins.map(weight).take_while(|&weight| weight > 0.0);
-            Band { first, weights: weights.map(|weight| weight as f32).collect() }
+            Band {
+                first,
+                weights: weights.map(|weight| weight as f32).collect(),
+            }
         })
         .collect()
 }
@@ -188,7 +199,10 @@ mod tests {
             for Column { column, values } in reference.columns {
                 for (row, expected) in values.into_iter().enumerate() {
                     let value = out[row * COLUMNS + column];
-                    assert!((value - expected).abs() < 1e-3, "{row},{column}: {value} {expected}");
+                    assert!(
+                        (value - expected).abs() < 1e-3,
+                        "{row},{column}: {value} {expected}"
+                    );
                 }
             }
         }

@@ -74,7 +74,9 @@ pub(crate) struct Alignment {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,9 +97,16 @@ impl Model {
         })?;
         let mel = Mel::new(whisper.n_mels());
         let name = options.name.clone().unwrap_or_else(|| {
-            folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+            folder
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         });
-        Ok(Self { whisper, mel, vocabulary, name })
+        Ok(Self {
+            whisper,
+            mel,
+            vocabulary,
+            name,
+        })
     }
 
     /// Whether the model knows more languages than English.
@@ -121,23 +130,35 @@ impl Model {
         } else if language != "en" {
             return Err(unknown());
         }
-        let ids: Option<_> = tokens.iter().map(|token| self.vocabulary.special(token)).collect();
+        let ids: Option<_> = tokens
+            .iter()
+            .map(|token| self.vocabulary.special(token))
+            .collect();
         let prompt = match prompt.map(str::trim).filter(|prompt| !prompt.is_empty()) {
             Some(prompt) => self.vocabulary.prompt(&self.name, prompt)?,
             None => Vec::new(),
         };
-        Ok(Task { prompt, tokens, ids: ids.ok_or_else(unknown)? })
+        Ok(Task {
+            prompt,
+            tokens,
+            ids: ids.ok_or_else(unknown)?,
+        })
     }
 
     /// Runs the encoder over windows of samples.
     pub(crate) fn encode(&self, windows: &[&[i16]]) -> Result<Encoded, EngineError> {
         let bands = self.whisper.n_mels();
         let mut features = Vec::with_capacity(windows.len() * bands * COLUMNS);
-        windows.iter().for_each(|samples| self.mel.append(samples, &mut features));
+        windows
+            .iter()
+            .for_each(|samples| self.mel.append(samples, &mut features));
         let shape = [windows.len(), bands, COLUMNS];
         let view = StorageView::new(&shape, &mut features, Device::CPU)
             .map_err(failed("prepare the spectrogram"))?;
-        self.whisper.encode(&view, false).map(Encoded).map_err(failed("encode speech"))
+        self.whisper
+            .encode(&view, false)
+            .map(Encoded)
+            .map_err(failed("encode speech"))
     }
 
     /// The likeliest languages of each window, as ISO codes with probabilities.
@@ -145,12 +166,19 @@ impl Model {
         &self,
         encoded: &Encoded,
     ) -> Result<Vec<Vec<(String, f32)>>, EngineError> {
-        let found =
-            self.whisper.detect_language(&encoded.0).map_err(failed("detect the language"))?;
+        let found = self
+            .whisper
+            .detect_language(&encoded.0)
+            .map_err(failed("detect the language"))?;
         let code = |token: &str| token.trim_matches(['<', '|', '>']).to_owned();
         Ok(found
             .into_iter()
-            .map(|window| window.iter().map(|l| (code(&l.language), l.probability)).collect())
+            .map(|window| {
+                window
+                    .iter()
+                    .map(|l| (code(&l.language), l.probability))
+                    .collect()
+            })
             .collect())
     }
 
@@ -173,7 +201,9 @@ impl Model {
             beam_size: search.beam,
             no_repeat_ngram_size: search.unique_ngram,
             // The library halves it, and takes it as the bound of prompt and text together.
-            max_length: (2 * search.max_tokens).max(prompt.len() + search.max_tokens).min(MAX_POSITIONS),
+            max_length: (2 * search.max_tokens)
+                .max(prompt.len() + search.max_tokens)
+                .min(MAX_POSITIONS),
             return_scores: true,
             return_no_speech_prob: true,
             ..WhisperOptions::default()
@@ -190,7 +220,11 @@ impl Model {
             let score = result.scores.first().copied().unwrap_or(f32::NEG_INFINITY);
             tokens.retain(|&token| self.vocabulary.is_text(token));
             let log_probability = score * share;
-            Hypothesis { tokens, log_probability, no_speech: result.no_speech_prob }
+            Hypothesis {
+                tokens,
+                log_probability,
+                no_speech: result.no_speech_prob,
+            }
         };
         Ok(results.into_iter().map(hypothesis).collect())
     }
@@ -213,7 +247,10 @@ impl Model {
         let alignments = results.into_iter().zip(tokens).map(|(result, tokens)| {
             let steps = result.alignments.iter();
             let bounds = first_frames(steps.map(|step| (step.token_x, step.frame_x)), tokens.len());
-            Alignment { bounds, probabilities: result.text_token_probs }
+            Alignment {
+                bounds,
+                probabilities: result.text_token_probs,
+            }
         });
         Ok(alignments.collect())
     }
@@ -236,15 +273,21 @@ fn first_frames(path: impl Iterator<Item = (i64, i64)>, tokens: usize) -> Vec<us
 
 fn check_folder(folder: &Path) -> Result<(), EngineError> {
     let has = |file: &&str| folder.join(file).is_file();
-    let mut missing: Vec<String> =
-        REQUIRED.iter().filter(|file| !has(file)).map(|&file| file.to_owned()).collect();
+    let mut missing: Vec<String> = REQUIRED
+        .iter()
+        .filter(|file| !has(file))
+        .map(|&file| file.to_owned())
+        .collect();
     if !FILES.iter().any(|file| has(&file)) {
         missing.push(FILES.join(" or "));
     }
     if missing.is_empty() {
         return Ok(());
     }
-    Err(EngineError::ModelIncomplete { folder: folder.to_owned(), missing })
+    Err(EngineError::ModelIncomplete {
+        folder: folder.to_owned(),
+        missing,
+    })
 }
 
 fn cores() -> usize {
@@ -260,7 +303,10 @@ fn compute_type(wanted: ComputeType) -> ct2rs::sys::ComputeType {
 }
 
 fn failed<E: Into<Cause>>(operation: &'static str) -> impl FnOnce(E) -> EngineError {
-    move |source| EngineError::Inference { operation, source: source.into() }
+    move |source| EngineError::Inference {
+        operation,
+        source: source.into(),
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +326,9 @@ mod tests {
         std::fs::write(folder.path().join("config.json"), "{}").unwrap();
         let error = Model::load(folder.path(), &EngineOptions::default()).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("lacks model.bin, vocabulary.json or vocabulary.txt"), "{text}");
+        assert!(
+            text.contains("lacks model.bin, vocabulary.json or vocabulary.txt"),
+            "{text}"
+        );
     }
 }

@@ -57,7 +57,10 @@ impl Recording for Pcm {
     }
 
     fn open(&self) -> Result<Box<dyn Blocks + '_>, Cause> {
-        Ok(Box::new(PcmBlocks { channels: &self.channels, next: 0 }))
+        Ok(Box::new(PcmBlocks {
+            channels: &self.channels,
+            next: 0,
+        }))
     }
 }
 

@@ -74,17 +74,20 @@ impl Service for TranscribeService {
             roles: decoded.call.channel_roles.clone(),
             vocabulary: None,
         };
-        let Transcription { transcript, findings } =
-            match self.transcribe(path, request, context).await? {
-                Ok(transcription) => transcription,
-                Err(EngineError::Cancelled) => return Err(Failure::Cancelled),
-                Err(error @ EngineError::UnknownLanguage { .. }) => return Ok(vec![rejection(&error)]),
-                Err(error) => return Err(Failure::retry(error)),
-            };
+        let Transcription {
+            transcript,
+            findings,
+        } = match self.transcribe(path, request, context).await? {
+            Ok(transcription) => transcription,
+            Err(EngineError::Cancelled) => return Err(Failure::Cancelled),
+            Err(error @ EngineError::UnknownLanguage { .. }) => return Ok(vec![rejection(&error)]),
+            Err(error) => return Err(Failure::retry(error)),
+        };
         tracing::debug!(?findings, "transcribed");
         let words = u32::try_from(transcript.word_count()).unwrap_or(u32::MAX);
-        let document =
-            context.write_document(Bucket::Vault, Transcript::MEDIA_TYPE, &transcript).await?;
+        let document = context
+            .write_document(Bucket::Vault, Transcript::MEDIA_TYPE, &transcript)
+            .await?;
         Ok(vec![
             ConversationTranscribed {
                 call: decoded.call,
@@ -117,8 +120,9 @@ struct FlacRecording<'a> {
 
 impl<'a> FlacRecording<'a> {
     fn open(path: &'a Path) -> Result<Self, EngineError> {
-        let channels =
-            reader(path).map_err(|source| EngineError::ReadRecording { source })?.channels();
+        let channels = reader(path)
+            .map_err(|source| EngineError::ReadRecording { source })?
+            .channels();
         Ok(Self { path, channels })
     }
 }
@@ -141,7 +145,9 @@ struct FlacBlocks(FlacReader<'static>);
 
 impl Blocks for FlacBlocks {
     fn next_block(&mut self, block: &mut Vec<i16>) -> Result<bool, Cause> {
-        let Some(samples) = self.0.next_block()? else { return Ok(false) };
+        let Some(samples) = self.0.next_block()? else {
+            return Ok(false);
+        };
         block.clear();
         block.extend_from_slice(samples);
         Ok(true)

@@ -41,7 +41,11 @@ pub(crate) fn stretches(frames: &[Frame]) -> Vec<Span> {
 }
 
 fn is_speech(frames: &[Frame]) -> bool {
-    frames.iter().filter(|frame| frame.voice >= START_VOICE).count() >= MIN_VOICED
+    frames
+        .iter()
+        .filter(|frame| frame.voice >= START_VOICE)
+        .count()
+        >= MIN_VOICED
 }
 
 /// The best place to cut within `range`: the middle of the quietest 80 ms, where a pause that the
@@ -56,7 +60,9 @@ pub(crate) fn quietest(frames: &[Frame], range: Span) -> Option<usize> {
             .sum();
         sum / around.len().max(1) as i32
     };
-    range.filter(|&at| at < frames.len()).min_by_key(|&at| loudness(at))
+    range
+        .filter(|&at| at < frames.len())
+        .min_by_key(|&at| loudness(at))
 }
 
 #[cfg(test)]
@@ -96,7 +102,13 @@ pub(crate) mod tests {
 
     #[test]
     fn voice_like_noise_in_silence_is_none() {
-        let frames = vec![Frame { voice: 255, level_db: -80 }; 200];
+        let frames = vec![
+            Frame {
+                voice: 255,
+                level_db: -80
+            };
+            200
+        ];
         assert!(stretches(&frames).is_empty());
     }
 

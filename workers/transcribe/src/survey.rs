@@ -6,6 +6,7 @@ use earshot::Detector;
 
 use crate::error::EngineError;
 use crate::recording::{Recording, SAMPLE_RATE};
+use crate::tone::{STEADY_FRAMES, ToneDetector};
 
 /// Samples in a frame: the 16 ms that the voice detector works on.
 pub(crate) const FRAME_SAMPLES: usize = 256;
@@ -53,7 +54,9 @@ impl Survey {
         let mut likeness = Likeness::new(channels);
         let mut samples = 0;
         let mut block = Vec::new();
-        let mut blocks = recording.open().map_err(|source| EngineError::ReadRecording { source })?;
+        let mut blocks = recording
+            .open()
+            .map_err(|source| EngineError::ReadRecording { source })?;
         while blocks
             .next_block(&mut block)
             .map_err(|source| EngineError::ReadRecording { source })?
@@ -69,7 +72,11 @@ impl Survey {
             check_size(channels, samples)?;
         }
         let frames = listeners.into_iter().map(Listener::finish).collect();
-        Ok(Self { samples, frames, copy_of: likeness.copies() })
+        Ok(Self {
+            samples,
+            frames,
+            copy_of: likeness.copies(),
+        })
     }
 }
 
@@ -79,12 +86,18 @@ fn check_size(channels: usize, samples: u64) -> Result<(), EngineError> {
         return Ok(());
     }
     let (max_channels, max_hours) = (MAX_CHANNELS, MAX_HOURS);
-    Err(EngineError::TooLarge { channels, hours, max_channels, max_hours })
+    Err(EngineError::TooLarge {
+        channels,
+        hours,
+        max_channels,
+        max_hours,
+    })
 }
 
 /// Cuts one channel into frames and asks the detector about each.
 struct Listener {
     detector: Box<Detector>,
+    tones: ToneDetector,
     pending: Vec<i16>,
     frames: Vec<Frame>,
 }
@@ -92,7 +105,13 @@ struct Listener {
 impl Listener {
     fn new() -> Self {
         let pending = Vec::with_capacity(FRAME_SAMPLES);
-        Self { detector: Detector::default_boxed(), pending, frames: Vec::new() }
+        let (detector, tones) = (Detector::default_boxed(), ToneDetector::new());
+        Self {
+            detector,
+            tones,
+            pending,
+            frames: Vec::new(),
+        }
     }
 
     fn hear(&mut self, samples: impl Iterator<Item = i16>) {
@@ -106,10 +125,27 @@ impl Listener {
 
     fn judge(&mut self) {
         let voice = self.detector.predict_i16(&self.pending);
-        let energy: i64 = self.pending.iter().map(|&sample| i64::from(sample).pow(2)).sum();
+        let energy: i64 = self
+            .pending
+            .iter()
+            .map(|&sample| i64::from(sample).pow(2))
+            .sum();
         let mean = energy as f64 / FRAME_SAMPLES as f64 / 32_768_f64.powi(2);
         let level_db = (10.0 * mean.max(1e-10).log10()).round() as i8;
-        self.frames.push(Frame { voice: (voice.clamp(0.0, 1.0) * 255.0) as u8, level_db });
+        self.frames.push(Frame {
+            voice: (voice.clamp(0.0, 1.0) * 255.0) as u8,
+            level_db,
+        });
+        // A tone is known as one only after a while: take back what was heard of it.
+        let tone = self
+            .tones
+            .hear(&self.pending)
+            .min(STEADY_FRAMES)
+            .min(self.frames.len());
+        let first = self.frames.len() - tone;
+        self.frames[first..]
+            .iter_mut()
+            .for_each(|frame| frame.voice = 0);
         self.pending.clear();
     }
 
@@ -244,7 +280,9 @@ mod tests {
     fn noise(seed: u64, samples: usize, amplitude: f64) -> Vec<i16> {
         let mut state = seed;
         let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888);
             ((state >> 40) as f64 / f64::from(1 << 23) - 1.0) * amplitude
         };
         (0..samples).map(|_| next() as i16).collect()
@@ -295,7 +333,10 @@ mod tests {
     #[test]
     fn no_channel_is_refused_and_cancelling_is_heeded() {
         let none = Survey::of(&Pcm::new(Vec::new()), &|| false);
-        assert!(matches!(none, Err(EngineError::TooLarge { channels: 0, .. })));
+        assert!(matches!(
+            none,
+            Err(EngineError::TooLarge { channels: 0, .. })
+        ));
         let stopped = Survey::of(&Pcm::new(vec![vec![0; 257]]), &|| true);
         assert!(matches!(stopped, Err(EngineError::Cancelled)));
     }

@@ -18,8 +18,10 @@ const LONGEST_MS: u64 = 60_000;
 
 /// The turns of a conversation by start time, from the words of each channel.
 pub(crate) fn turns(channels: Vec<Vec<TimedWord>>, roles: &[Role]) -> Vec<Turn> {
-    let channels: Vec<Vec<Word>> =
-        channels.into_iter().map(|words| words.into_iter().map(word).collect()).collect();
+    let channels: Vec<Vec<Word>> = channels
+        .into_iter()
+        .map(|words| words.into_iter().map(word).collect())
+        .collect();
     let mut turns: Vec<Turn> = Vec::new();
     for (channel, words) in channels.iter().enumerate() {
         let role = roles.get(channel).copied().unwrap_or_default();
@@ -53,7 +55,10 @@ fn ends_turn(said: &[Word], next: &Word, channels: &[Vec<Word>], channel: usize)
     };
     let pause = next.start_ms.saturating_sub(last.end_ms);
     let length = last.end_ms - first.start_ms;
-    let sentence = last.text.trim_end_matches(['"', '\'', ')', '”']).ends_with(['.', '?', '!', '。']);
+    let sentence = last
+        .text
+        .trim_end_matches(['"', '\'', ')', '”'])
+        .ends_with(['.', '?', '!', '。']);
     pause >= PAUSE_MS
         || (sentence && (pause >= SENTENCE_PAUSE_MS || length >= LONG_MS))
         || length >= LONGEST_MS
@@ -62,10 +67,14 @@ fn ends_turn(said: &[Word], next: &Word, channels: &[Vec<Word>], channel: usize)
 
 /// Whether a word begins on another channel between two times.
 fn others_speak(start_ms: u64, end_ms: u64, channels: &[Vec<Word>], channel: usize) -> bool {
-    channels.iter().enumerate().filter(|&(other, _)| other != channel).any(|(_, words)| {
-        let next = words.partition_point(|word| word.start_ms < start_ms);
-        words.get(next).is_some_and(|word| word.start_ms < end_ms)
-    })
+    channels
+        .iter()
+        .enumerate()
+        .filter(|&(other, _)| other != channel)
+        .any(|(_, words)| {
+            let next = words.partition_point(|word| word.start_ms < start_ms);
+            words.get(next).is_some_and(|word| word.start_ms < end_ms)
+        })
 }
 
 #[cfg(test)]
@@ -83,7 +92,10 @@ mod tests {
 
     fn texts(channels: &[&[(&str, usize, usize)]]) -> Vec<(u16, String)> {
         let channels = channels.iter().map(|words| timed(words)).collect();
-        turns(channels, &[]).into_iter().map(|turn| (turn.channel, turn.text)).collect()
+        turns(channels, &[])
+            .into_iter()
+            .map(|turn| (turn.channel, turn.text))
+            .collect()
     }
 
     #[test]
@@ -104,7 +116,10 @@ mod tests {
         let one: &[_] = &[("So", 0, 300), ("then", 900, 1_200)];
         assert_eq!(texts(&[one]), [(0, "So then".to_owned())]);
         let found = texts(&[one, &[("Yes?", 400, 700)]]);
-        assert_eq!(found, [(0, "So".into()), (1, "Yes?".into()), (0, "then".into())]);
+        assert_eq!(
+            found,
+            [(0, "So".into()), (1, "Yes?".into()), (0, "then".into())]
+        );
     }
 
     #[test]

@@ -28,7 +28,10 @@ impl Vocabulary {
             file: file.to_owned(),
             source,
         };
-        let file = FILES.into_iter().find(|file| folder.join(file).is_file()).unwrap_or(FILES[0]);
+        let file = FILES
+            .into_iter()
+            .find(|file| folder.join(file).is_file())
+            .unwrap_or(FILES[0]);
         let tokens = read_tokens(&folder.join(file)).map_err(|source| unreadable(file, source))?;
         let end_of_text = tokens
             .iter()
@@ -40,13 +43,19 @@ impl Vocabulary {
             .then(|| Tokenizer::from_file(&path))
             .transpose()
             .map_err(|source| unreadable(TOKENIZER, source))?;
-        Ok(Self { tokens, end_of_text, tokenizer })
+        Ok(Self {
+            tokens,
+            end_of_text,
+            tokenizer,
+        })
     }
 
     /// The number of a special token.
     pub(crate) fn special(&self, token: &str) -> Option<usize> {
         let rest = self.tokens.get(self.end_of_text..)?;
-        rest.iter().position(|known| known == token).map(|at| self.end_of_text + at)
+        rest.iter()
+            .position(|known| known == token)
+            .map(|at| self.end_of_text + at)
     }
 
     /// Whether a token is text, not an order to the decoder.
@@ -62,29 +71,45 @@ impl Vocabulary {
 
     /// The text that tokens spell together.
     pub(crate) fn text(&self, tokens: &[usize]) -> String {
-        let bytes: Vec<u8> = tokens.iter().flat_map(|&token| self.spelling(token)).collect();
+        let bytes: Vec<u8> = tokens
+            .iter()
+            .flat_map(|&token| self.spelling(token))
+            .collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// A text in tokens, its first ones if they are more than a prompt can have.
     pub(crate) fn prompt(&self, model: &str, text: &str) -> Result<Vec<String>, EngineError> {
-        let no_tokenizer = || EngineError::NoTokenizer { model: model.to_owned() };
+        let no_tokenizer = || EngineError::NoTokenizer {
+            model: model.to_owned(),
+        };
         let tokenizer = self.tokenizer.as_ref().ok_or_else(no_tokenizer)?;
         let encoding = tokenizer
             .encode(format!(" {}", text.trim()), false)
-            .map_err(|source| EngineError::Vocabulary { model: model.to_owned(), source })?;
-        let known = encoding.get_ids().iter().filter_map(|&id| self.tokens.get(id as usize));
+            .map_err(|source| EngineError::Vocabulary {
+                model: model.to_owned(),
+                source,
+            })?;
+        let known = encoding
+            .get_ids()
+            .iter()
+            .filter_map(|&id| self.tokens.get(id as usize));
         Ok(known.take(MAX_PROMPT).cloned().collect())
     }
 }
 
 fn read_tokens(path: &Path) -> Result<Vec<String>, Cause> {
     let text = std::fs::read_to_string(path)?;
-    if path.extension().is_some_and(|extension| extension == "json") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
         return Ok(serde_json::from_str(&text)?);
     }
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
-    Ok(lines.map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect())
+    Ok(lines
+        .map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned())
+        .collect())
 }
 
 /// The byte that a character of a token stands for.
@@ -108,14 +133,25 @@ pub(crate) mod tests {
     /// A vocabulary of these text tokens, numbered in order, and the special ones after them.
     pub(crate) fn of(tokens: &[&str]) -> Vocabulary {
         let specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>"];
-        let tokens: Vec<String> = tokens.iter().chain(&specials).map(|&t| t.to_owned()).collect();
+        let tokens: Vec<String> = tokens
+            .iter()
+            .chain(&specials)
+            .map(|&t| t.to_owned())
+            .collect();
         let end_of_text = tokens.len() - specials.len();
-        Vocabulary { tokens, end_of_text, tokenizer: None }
+        Vocabulary {
+            tokens,
+            end_of_text,
+            tokenizer: None,
+        }
     }
 
     #[test]
     fn every_byte_has_one_sign() {
-        let mut bytes: Vec<u8> = (0..0x200).filter_map(char::from_u32).filter_map(byte_of).collect();
+        let mut bytes: Vec<u8> = (0..0x200)
+            .filter_map(char::from_u32)
+            .filter_map(byte_of)
+            .collect();
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
     }

@@ -19,6 +19,11 @@ const LEAD: usize = frames_in_ms(240);
 /// What is kept after speech.
 const TRAIL: usize = frames_in_ms(240);
 
+/// Speech without words counts as left out from this length on: a "yes".
+const LEFT_OUT: usize = frames_in_ms(320);
+/// And only if there is this much of it in a window.
+const LEFT_OUT_IN_ALL: usize = frames_in_ms(1_200);
+
 /// A contiguous part of the recording in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -41,7 +46,9 @@ pub(crate) struct Window {
 impl Window {
     /// Length in frames.
     pub(crate) fn frames(&self) -> usize {
-        self.pieces.last().map_or(0, |piece| piece.offset + piece.frames.len())
+        self.pieces
+            .last()
+            .map_or(0, |piece| piece.offset + piece.frames.len())
     }
 
     /// Length in samples.
@@ -51,7 +58,9 @@ impl Window {
 
     /// Where it ends in the recording, in samples.
     pub(crate) fn end_sample(&self) -> u64 {
-        self.pieces.last().map_or(0, |piece| (piece.frames.end * FRAME_SAMPLES) as u64)
+        self.pieces
+            .last()
+            .map_or(0, |piece| (piece.frames.end * FRAME_SAMPLES) as u64)
     }
 
     /// The parts of the recording, in samples, that a range of the window's samples stands for.
@@ -66,13 +75,102 @@ impl Window {
         })
     }
 
+    /// The speech that none of `words`, which are samples of the recording in order, covers; none
+    /// if it is so little that it may well be breath and noise.
+    pub(crate) fn left_out(&self, words: &[Range<usize>]) -> Vec<Span> {
+        let mut left = Vec::new();
+        for speech in &self.speech {
+            let mut heard = speech.start;
+            for word in words {
+                let (start, end) = (word.start / FRAME_SAMPLES, word.end.div_ceil(FRAME_SAMPLES));
+                if start >= speech.end {
+                    break;
+                }
+                left.push(heard..start.max(heard));
+                heard = heard.max(end);
+            }
+            left.push(heard.min(speech.end)..speech.end);
+        }
+        left.retain(|span| span.len() >= LEFT_OUT);
+        if left.iter().map(ExactSizeIterator::len).sum::<usize>() < LEFT_OUT_IN_ALL {
+            left.clear();
+        }
+        left
+    }
+
+    /// Two windows of this one's speech, parted at the pause nearest its middle, or else at
+    /// `frame`; with their samples. `None` if neither is within the speech.
+    pub(crate) fn halves(&self, samples: &[i16], frame: usize) -> Option<[(Self, Vec<i16>); 2]> {
+        let spoken: usize = self.speech.iter().map(ExactSizeIterator::len).sum();
+        let before = |at: usize| {
+            self.speech[..at]
+                .iter()
+                .map(ExactSizeIterator::len)
+                .sum::<usize>()
+        };
+        let pause = (1..self.speech.len()).min_by_key(|&at| before(at).abs_diff(spoken / 2));
+        let (first, second) = if let Some(at) = pause {
+            (self.speech[..at].to_vec(), self.speech[at..].to_vec())
+        } else {
+            let whole = self.speech.first()?;
+            if frame <= whole.start || frame >= whole.end {
+                return None;
+            }
+            (vec![whole.start..frame], vec![frame..whole.end])
+        };
+        Some([self.part(samples, first), self.part(samples, second)])
+    }
+
+    /// A window of some of this one's speech, and the samples of it.
+    fn part(&self, samples: &[i16], speech: Vec<Span>) -> (Self, Vec<i16>) {
+        let mut part = Self {
+            channel: self.channel,
+            ..Self::default()
+        };
+        for span in speech {
+            let Some(piece) = self
+                .pieces
+                .iter()
+                .find(|piece| piece.frames.contains(&span.start))
+            else {
+                continue;
+            };
+            let before = part.pieces.last().map_or(0, |last| last.frames.end);
+            let start = span.start.saturating_sub(LEAD).max(piece.frames.start);
+            let end = (span.end + TRAIL).min(piece.frames.end);
+            let frames = start.max(before.min(span.start))..end;
+            part.push(Padded {
+                frames,
+                speech: span,
+            });
+        }
+        let sound = part.pieces.iter().flat_map(|wanted| {
+            self.pieces.iter().filter_map(|piece| {
+                let start = wanted.frames.start.max(piece.frames.start);
+                let end = wanted.frames.end.min(piece.frames.end);
+                let first =
+                    |frame: usize| (frame - piece.frames.start + piece.offset) * FRAME_SAMPLES;
+                (start < end).then(|| first(start)..first(end))
+            })
+        });
+        let sound: Vec<i16> = sound
+            .filter_map(|range| samples.get(range))
+            .flatten()
+            .copied()
+            .collect();
+        (part, sound)
+    }
+
     fn push(&mut self, padded: Padded) {
         let offset = self.frames();
         match self.pieces.last_mut() {
             Some(last) if last.frames.end >= padded.frames.start => {
                 last.frames.end = padded.frames.end;
             }
-            _ => self.pieces.push(Piece { frames: padded.frames, offset }),
+            _ => self.pieces.push(Piece {
+                frames: padded.frames,
+                offset,
+            }),
         }
         self.speech.push(padded.speech);
     }
@@ -88,10 +186,19 @@ struct Padded {
 /// Packs a channel's stretches of speech into windows.
 pub(crate) fn pack(channel: usize, stretches: &[Span], frames: &[Frame]) -> Vec<Window> {
     let mut windows = Vec::new();
-    let mut window = Window { channel, ..Window::default() };
+    let mut window = Window {
+        channel,
+        ..Window::default()
+    };
     for padded in pad(&split_long(stretches, frames), frames.len()) {
         if window.frames() + padded.frames.len() > MAX_FRAMES {
-            let full = std::mem::replace(&mut window, Window { channel, ..Window::default() });
+            let full = std::mem::replace(
+                &mut window,
+                Window {
+                    channel,
+                    ..Window::default()
+                },
+            );
             windows.extend(Some(full).filter(|window| !window.pieces.is_empty()));
         }
         window.push(padded);
@@ -121,14 +228,27 @@ fn split_long(stretches: &[Span], frames: &[Frame]) -> Vec<Span> {
 fn pad(stretches: &[Span], end: usize) -> Vec<Padded> {
     let mut padded = Vec::with_capacity(stretches.len());
     for (at, speech) in stretches.iter().enumerate() {
-        let before = at.checked_sub(1).map_or(0, |previous| stretches[previous].end);
+        let before = at
+            .checked_sub(1)
+            .map_or(0, |previous| stretches[previous].end);
         let after = stretches.get(at + 1).map_or(end, |next| next.start);
         // Both neighbours round the half the same way, so nothing is heard twice.
-        let earliest = if at == 0 { 0 } else { before.midpoint(speech.start) };
-        let latest = if at + 1 == stretches.len() { end } else { speech.end.midpoint(after) };
+        let earliest = if at == 0 {
+            0
+        } else {
+            before.midpoint(speech.start)
+        };
+        let latest = if at + 1 == stretches.len() {
+            end
+        } else {
+            speech.end.midpoint(after)
+        };
         let start = earliest.max(speech.start.saturating_sub(LEAD));
         let stop = latest.min(speech.end + TRAIL);
-        padded.push(Padded { frames: start..stop, speech: speech.clone() });
+        padded.push(Padded {
+            frames: start..stop,
+            speech: speech.clone(),
+        });
     }
     padded
 }
@@ -146,7 +266,11 @@ pub(crate) struct Collector {
 impl Collector {
     /// A collector of these windows of one channel.
     pub(crate) fn new(windows: Vec<Window>) -> Self {
-        let mut collector = Self { windows: windows.into_iter(), filling: None, position: 0 };
+        let mut collector = Self {
+            windows: windows.into_iter(),
+            filling: None,
+            position: 0,
+        };
         collector.start_next();
         collector
     }
@@ -203,7 +327,16 @@ mod tests {
         assert_eq!(window.channel, 1);
         assert_eq!(
             window.pieces,
-            [Piece { frames: 85..315, offset: 0 }, Piece { frames: 985..1_115, offset: 230 }]
+            [
+                Piece {
+                    frames: 85..315,
+                    offset: 0
+                },
+                Piece {
+                    frames: 985..1_115,
+                    offset: 230
+                }
+            ]
         );
         assert_eq!(window.speech, [100..200, 220..300, 1_000..1_100]);
         assert_eq!(window.frames(), 360);
@@ -216,7 +349,10 @@ mod tests {
         let windows = pack(0, &stretches, &frames);
         assert_eq!(windows.len(), 5);
         assert!(windows.iter().all(|window| window.frames() <= MAX_FRAMES));
-        let packed: Vec<Span> = windows.into_iter().flat_map(|window| window.speech).collect();
+        let packed: Vec<Span> = windows
+            .into_iter()
+            .flat_map(|window| window.speech)
+            .collect();
         assert_eq!(packed, stretches);
     }
 
@@ -248,14 +384,76 @@ mod tests {
     }
 
     #[test]
+    fn speech_without_words_is_found_and_cut_out() {
+        let frames = draw(".", 2_000);
+        let window = pack(0, &[100..400, 1_000..1_100], &frames).remove(0);
+        let samples: Vec<i16> = (0..window.samples())
+            .map(|at| (at / FRAME_SAMPLES) as i16)
+            .collect();
+        let word = |first: usize, end: usize| first * FRAME_SAMPLES..end * FRAME_SAMPLES;
+        assert!(
+            window
+                .left_out(&[word(100, 390), word(1_000, 1_090)])
+                .is_empty()
+        );
+        assert!(
+            window
+                .left_out(&[word(100, 370), word(1_000, 1_070)])
+                .is_empty()
+        );
+        let left = window.left_out(&[word(100, 200), word(205, 250), word(330, 390)]);
+        assert_eq!(left, [250..330, 1_000..1_100]);
+        assert_eq!(
+            window.left_out(&[word(1_050, 1_090)]),
+            [100..400, 1_000..1_050]
+        );
+        let (part, sound) = window.part(&samples, left);
+        assert_eq!(part.speech, [250..330, 1_000..1_100]);
+        assert_eq!(part.pieces[0].frames, 235..345);
+        assert_eq!(
+            part.pieces[1],
+            Piece {
+                frames: 985..1_115,
+                offset: 110
+            }
+        );
+        assert_eq!(sound.len(), part.samples());
+        assert_eq!((sound[0], sound[110 * FRAME_SAMPLES]), (235 - 85, 330));
+    }
+
+    #[test]
+    fn halves_part_at_a_pause_or_where_they_are_told() {
+        let frames = draw(".", 2_000);
+        let speech = |halves: [(Window, Vec<i16>); 2]| {
+            halves.map(|(window, sound)| {
+                assert_eq!(sound.len(), window.samples());
+                window.speech
+            })
+        };
+        let window = pack(0, &[100..200, 300..700, 800..1_000], &frames).remove(0);
+        let sound = vec![0; window.samples()];
+        let halves = window.halves(&sound, 0).unwrap();
+        assert_eq!(speech(halves), [vec![100..200, 300..700], vec![800..1_000]]);
+        let window = pack(0, &[100..900], &frames).remove(0);
+        let sound = vec![0; window.samples()];
+        let halves = window.halves(&sound, 600).unwrap();
+        assert_eq!(speech(halves), [vec![100..600], vec![600..900]]);
+        assert_eq!(window.halves(&sound, 100), None);
+    }
+
+    #[test]
     fn the_collector_gathers_the_pieces_whatever_the_block_size() {
-        let samples: Vec<i16> = (0..2_000 * FRAME_SAMPLES).map(|at| (at % 30_011) as i16).collect();
+        let samples: Vec<i16> = (0..2_000 * FRAME_SAMPLES)
+            .map(|at| (at % 30_011) as i16)
+            .collect();
         let frames = draw(".", 2_000);
         let windows = pack(0, &[100..200, 1_000..1_100, 1_300..1_990], &frames);
         for size in [100, 4_000, samples.len()] {
             let mut collector = Collector::new(windows.clone());
             let mut ready = Vec::new();
-            samples.chunks(size).for_each(|block| collector.take(block, &mut ready));
+            samples
+                .chunks(size)
+                .for_each(|block| collector.take(block, &mut ready));
             ready.extend(collector.finish());
             assert_eq!(ready.len(), windows.len());
             for (window, collected) in &ready {

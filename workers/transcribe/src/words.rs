@@ -5,7 +5,7 @@
 //! The voice detector knows when somebody spoke, but not what. Here the two are put together: a
 //! word lies in speech, and speech between two words belongs to one of them. A word with several
 //! digits covers all of its speech, pauses included, so that cutting it from the audio leaves
-//! nothing of a card number.
+//! nothing of a card number; so does each of a row of digits up to the next.
 
 use std::ops::Range;
 
@@ -39,8 +39,15 @@ const STRETCH_BEFORE: usize = samples_in_ms(300);
 /// if it does, the model left something out.
 const LONGEST: usize = samples_in_ms(1_200);
 const LONGEST_PER_CHARACTER: usize = samples_in_ms(180);
+/// A sentence begins in the last stretch of speech that its first word has so much of.
+const FOLLOWING: usize = samples_in_ms(60);
 /// This many digits make a number that must be covered whole.
 const NUMBER_DIGITS: usize = 2;
+/// Digits as words. Models leave some out of a long row, so the speech after one is taken for it.
+const DIGIT_WORDS: [&str; 13] = [
+    "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double",
+    "triple",
+];
 /// So many words in a row, each given no more than [`SQUEEZED`], were not said.
 const SQUEEZED_RUN: usize = 4;
 /// Two frames of the encoder.
@@ -55,17 +62,29 @@ pub(crate) fn words(
     alignment: &Alignment,
 ) -> Vec<TimedWord> {
     let spelled = spell(vocabulary, tokens);
-    let written = if spaced { join_spaced(spelled) } else { join_marks(spelled) };
+    let written = if spaced {
+        join_spaced(spelled)
+    } else {
+        join_marks(spelled)
+    };
     let said = drop_squeezed(written, alignment);
-    let mut placed: Vec<Placed> =
-        said.into_iter().filter_map(|word| place(window, word, alignment)).collect();
+    let mut placed: Vec<Placed> = Vec::with_capacity(said.len());
+    for word in said {
+        let begins = placed
+            .last()
+            .is_none_or(|before| before.written.ends_sentence());
+        placed.extend(place(window, word, alignment, begins));
+    }
     for at in 1..placed.len() {
         let (before, rest) = placed.split_at_mut(at);
         rest[0].start_after(before[at - 1].samples.end);
     }
     shorten(&mut placed);
     stretch(&mut placed, window);
-    placed.into_iter().map(|placed| placed.word(alignment)).collect()
+    placed
+        .into_iter()
+        .map(|placed| placed.word(alignment))
+        .collect()
 }
 
 /// Whether words of a language are parted by spaces.
@@ -94,6 +113,19 @@ impl Written {
     fn digits(&self) -> usize {
         self.text.chars().filter(char::is_ascii_digit).count()
     }
+
+    /// Whether it may be part of a number that is said digit by digit.
+    fn is_digit(&self) -> bool {
+        let plain = self
+            .text
+            .trim_matches(|sign: char| !sign.is_alphanumeric())
+            .to_lowercase();
+        self.digits() > 0 || DIGIT_WORDS.contains(&plain.as_str())
+    }
+
+    fn ends_sentence(&self) -> bool {
+        self.text.ends_with(['.', '?', '!', '。', '？', '！'])
+    }
 }
 
 fn is_said(text: &str) -> bool {
@@ -113,7 +145,11 @@ fn spell(vocabulary: &Vocabulary, tokens: &[usize]) -> Vec<Written> {
             continue;
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        spelled.push(Written { text, tokens: first..at + 1, said: first..at + 1 });
+        spelled.push(Written {
+            text,
+            tokens: first..at + 1,
+            said: first..at + 1,
+        });
         bytes.clear();
         first = at + 1;
     }
@@ -187,10 +223,17 @@ impl Placed {
     }
 
     fn word(self, alignment: &Alignment) -> TimedWord {
-        let probabilities = alignment.probabilities.get(self.written.said).unwrap_or_default();
+        let probabilities = alignment
+            .probabilities
+            .get(self.written.said)
+            .unwrap_or_default();
         let sum: f32 = probabilities.iter().sum();
         let confidence = (sum / probabilities.len().max(1) as f32).clamp(0.0, 1.0);
-        TimedWord { text: self.written.text, samples: self.samples, confidence }
+        TimedWord {
+            text: self.written.text,
+            samples: self.samples,
+            confidence,
+        }
     }
 }
 
@@ -198,9 +241,11 @@ impl Placed {
 /// has room for.
 fn with_margins(window: &Window, at: usize) -> Range<usize> {
     let speech = &window.speech[at];
-    let piece = window.pieces.iter().map(|piece| &piece.frames).find(|frames| {
-        frames.contains(&speech.start)
-    });
+    let piece = window
+        .pieces
+        .iter()
+        .map(|piece| &piece.frames)
+        .find(|frames| frames.contains(&speech.start));
     let room = piece.unwrap_or(speech);
     let start = (speech.start * FRAME_SAMPLES).saturating_sub(MARGIN);
     let end = speech.end * FRAME_SAMPLES + MARGIN;
@@ -208,7 +253,10 @@ fn with_margins(window: &Window, at: usize) -> Range<usize> {
 }
 
 /// Finds the speech that a word's time stands for.
-fn place(window: &Window, written: Written, alignment: &Alignment) -> Option<Placed> {
+///
+/// A word that `begins` a sentence belongs with what follows: attention often settles on it while
+/// there is still silence, or other noise.
+fn place(window: &Window, written: Written, alignment: &Alignment, begins: bool) -> Option<Placed> {
     let mut samples = window_samples(&written, alignment);
     // A word at the very end of the window has its place in the last frame.
     let last = window.samples().saturating_sub(SHORTEST);
@@ -224,24 +272,43 @@ fn place(window: &Window, written: Written, alignment: &Alignment) -> Option<Pla
         })
         .collect();
     let longest = parts.iter().max_by_key(|(_, part)| part.len());
-    let Some((at, part)) = longest else {
+    let following = parts.iter().rfind(|(_, part)| part.len() >= FOLLOWING);
+    let likeliest = following
+        .filter(|_| begins && !written.ends_sentence())
+        .or(longest);
+    let Some((at, part)) = likeliest else {
         let part = window.in_recording(samples).next()?;
         let at = nearest(window, &part);
-        return Some(Placed { written, samples: part, speech: (at, at) });
+        return Some(Placed {
+            written,
+            samples: part,
+            speech: (at, at),
+        });
     };
     if written.digits() >= NUMBER_DIGITS {
         let (first, last) = (parts.first()?, parts.last()?);
         let samples = first.1.start..last.1.end;
-        return Some(Placed { written, samples, speech: (first.0, last.0) });
+        return Some(Placed {
+            written,
+            samples,
+            speech: (first.0, last.0),
+        });
     }
-    Some(Placed { written, samples: part.clone(), speech: (*at, *at) })
+    Some(Placed {
+        written,
+        samples: part.clone(),
+        speech: (*at, *at),
+    })
 }
 
 /// The stretch of speech nearest to a part of the recording.
 fn nearest(window: &Window, part: &Range<usize>) -> usize {
     let distance = |&at: &usize| {
         let speech = with_margins(window, at);
-        speech.start.saturating_sub(part.end).max(part.start.saturating_sub(speech.end))
+        speech
+            .start
+            .saturating_sub(part.end)
+            .max(part.start.saturating_sub(speech.end))
     };
     (0..window.speech.len()).min_by_key(distance).unwrap_or(0)
 }
@@ -251,7 +318,7 @@ fn shorten(words: &mut [Placed]) {
     let mut after_sentence = true;
     for word in words {
         let longest = LONGEST.max(LONGEST_PER_CHARACTER * word.written.text.chars().count());
-        let ends_sentence = word.written.text.ends_with(['.', '?', '!', '。', '？', '！']);
+        let ends_sentence = word.written.ends_sentence();
         if word.samples.len() > longest && !word.is_number() {
             if after_sentence && !ends_sentence {
                 word.samples.start = word.samples.end - longest;
@@ -267,7 +334,7 @@ fn shorten(words: &mut [Placed]) {
 fn stretch(words: &mut [Placed], window: &Window) {
     for at in 0..words.len() {
         let (first, last) = words[at].speech;
-        let whole = words[at].is_number();
+        let whole = words[at].written.is_digit();
         let before = at.checked_sub(1).map(|before| &words[before]);
         if before.is_none_or(|before| before.speech.1 != first) {
             let earliest = before.map_or(0, |before| before.samples.end);
@@ -301,8 +368,15 @@ mod tests {
 
     /// A window of one piece from the recording's start, in frames of 16 ms.
     fn window(frames: usize, speech: &[Range<usize>]) -> Window {
-        let pieces = vec![Piece { frames: 0..frames, offset: 0 }];
-        Window { channel: 0, pieces, speech: speech.to_vec() }
+        let pieces = vec![Piece {
+            frames: 0..frames,
+            offset: 0,
+        }];
+        Window {
+            channel: 0,
+            pieces,
+            speech: speech.to_vec(),
+        }
     }
 
     fn all(tokens: &[&str], window: &Window, bounds_ms: &[usize]) -> Vec<TimedWord> {
@@ -318,11 +392,15 @@ mod tests {
 
     #[test]
     fn words_are_what_spaces_part() {
-        assert_eq!(texts(&["ĠOne", "Ġpay", "ment", ",", "Ġ$", "4", ".", "50", "."]), [
-            "One", "payment,", "$4.50."
-        ]);
+        assert_eq!(
+            texts(&["ĠOne", "Ġpay", "ment", ",", "Ġ$", "4", ".", "50", "."]),
+            ["One", "payment,", "$4.50."]
+        );
         assert_eq!(texts(&["ĠZ", "o", "Ã", "«", "'s"]), ["Zoë's"]);
-        assert_eq!(texts(&["Ġ\"", "Hi", "\"", "Ġ-", "Ġyou", "Ġ..."]), ["\"Hi\"-", "you..."]);
+        assert_eq!(
+            texts(&["Ġ\"", "Hi", "\"", "Ġ-", "Ġyou", "Ġ..."]),
+            ["\"Hi\"-", "you..."]
+        );
         assert_eq!(texts(&["Ġ-", "Ġyes"]), ["-yes"]);
         assert_eq!(texts(&["Ġ...", "!"]), Vec::<String>::new());
     }
@@ -345,7 +423,11 @@ mod tests {
     fn words_stay_in_speech() {
         // Speech from 1.6 to 3.2 s and from 4.8 to 6.4 s; attention spread over the silences.
         let window = window(500, &[100..200, 300..400]);
-        let words = all(&["ĠHello", "Ġthere", "Ġyou"], &window, &[0, 2_000, 5_000, 8_000]);
+        let words = all(
+            &["ĠHello", "Ġthere", "Ġyou"],
+            &window,
+            &[0, 2_000, 5_000, 8_000],
+        );
         let ms = |samples: usize| samples / 16;
         assert_eq!(ms(words[0].samples.start), 1_536);
         assert_eq!(ms(words[0].samples.end), ms(words[1].samples.start));
@@ -366,6 +448,28 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_begins_with_its_speech_and_ends_with_it() {
+        // Noise from 1.6 to 3.2 s, then speech from 4.8 to 6.4 s.
+        let window = window(500, &[100..200, 300..400]);
+        let words = all(&["ĠThank", "Ġyou"], &window, &[1_600, 5_000, 5_400]);
+        assert!(words[0].samples.start >= samples_in_ms(4_736));
+        let words = all(
+            &["ĠYes", ".", "ĠNo", "."],
+            &window,
+            &[2_500, 5_000, 5_300, 5_600, 5_700],
+        );
+        assert!(words[0].samples.end <= samples_in_ms(4_736 - 1_000));
+    }
+
+    #[test]
+    fn speech_after_a_digit_is_the_digits() {
+        let window = window(500, &[100..400]);
+        let tokens = ["ĠIs", "Ġfive", ",", "Ġok"];
+        let words = all(&tokens, &window, &[1_600, 2_000, 2_300, 4_000, 4_400]);
+        assert_eq!(words[1].samples, samples_in_ms(2_000)..samples_in_ms(4_000));
+    }
+
+    #[test]
     fn squeezed_text_was_not_said() {
         let window = window(500, &[0..500]);
         let tokens = ["ĠYes", "Ġthank", "Ġyou", "Ġfor", "Ġwatching"];
@@ -377,11 +481,23 @@ mod tests {
     fn times_rise_whatever_the_alignment_says() {
         let window = window(500, &[100..110]);
         let tokens = ["Ġa", "Ġb", "Ġc"];
-        for bounds in [[0, 0, 0, 0], [7_999, 8_000, 8_000, 8_000], [1_600, 1_650, 1_650, 9_000]] {
+        for bounds in [
+            [0, 0, 0, 0],
+            [7_999, 8_000, 8_000, 8_000],
+            [1_600, 1_650, 1_650, 9_000],
+        ] {
             let words = all(&tokens, &window, &bounds);
             assert_eq!(words.len(), 3);
-            assert!(words.iter().all(|word| word.samples.start < word.samples.end));
-            assert!(words.windows(2).all(|w| w[0].samples.end <= w[1].samples.start));
+            assert!(
+                words
+                    .iter()
+                    .all(|word| word.samples.start < word.samples.end)
+            );
+            assert!(
+                words
+                    .windows(2)
+                    .all(|w| w[0].samples.end <= w[1].samples.start)
+            );
         }
     }
 }

@@ -22,14 +22,20 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let folder = cache.folder(manifest.get(MODEL).expect("the model in the manifest"));
     let batch_size = NonZeroUsize::MIN.saturating_add(1);
     let name = Some(MODEL.to_owned());
-    let options = EngineOptions { batch_size, name, ..EngineOptions::default() };
+    let options = EngineOptions {
+        batch_size,
+        name,
+        ..EngineOptions::default()
+    };
     Engine::load(&folder, &options).unwrap_or_else(|error| {
         panic!("{error}\nThis test needs the model {MODEL}: run deploy/setup.sh")
     })
 });
 
 fn transcribe(recording: &Pcm, request: &Request) -> Transcription {
-    ENGINE.transcribe(recording, request, &|_| {}, &|| false).expect("a transcript")
+    ENGINE
+        .transcribe(recording, request, &|_| {}, &|| false)
+        .expect("a transcript")
 }
 
 fn hear(channels: Vec<Vec<i16>>) -> Transcription {
@@ -72,16 +78,25 @@ static CALL: LazyLock<Call> = LazyLock::new(|| {
         }
     }
     let truth = File::open(samples.join("parcel-delivery.json")).expect("its ground truth");
-    Call { channels, truth: serde_json::from_reader(truth).expect("ground truth") }
+    Call {
+        channels,
+        truth: serde_json::from_reader(truth).expect("ground truth"),
+    }
 });
 
 /// Letters and digits of a word, in lower case.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn words(transcript: &Transcript, channel: u16) -> Vec<&Word> {
-    let turns = transcript.turns.iter().filter(|turn| turn.channel == channel);
+    let turns = transcript
+        .turns
+        .iter()
+        .filter(|turn| turn.channel == channel);
     turns.flat_map(|turn| &turn.words).collect()
 }
 
@@ -116,33 +131,69 @@ fn sounds_without_speech_give_no_words() {
     assert_eq!(found.transcript.duration_ms, 20_000);
     assert_eq!(found.findings.copy_of, [None, None, None]);
     let nothing = hear(vec![Vec::new()]);
-    assert_eq!((nothing.transcript.duration_ms, nothing.transcript.turns.len()), (0, 0));
+    assert_eq!(
+        (
+            nothing.transcript.duration_ms,
+            nothing.transcript.turns.len()
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
 fn a_call_is_written_down_with_the_times_of_its_words() {
-    let request = Request { roles: vec![Role::Agent, Role::Customer], ..Request::default() };
+    let request = Request {
+        roles: vec![Role::Agent, Role::Customer],
+        ..Request::default()
+    };
     let found = transcribe(&Pcm::new(CALL.channels.clone()), &request);
     let transcript = found.transcript;
-    assert_eq!((transcript.language.as_str(), transcript.model.as_str()), ("en", MODEL));
+    assert_eq!(
+        (transcript.language.as_str(), transcript.model.as_str()),
+        ("en", MODEL)
+    );
     for channel in [0, 1] {
         let heard = words(&transcript, channel);
-        let truth = CALL.truth.turns.iter().filter(|turn| turn.channel == usize::from(channel));
+        let truth = CALL
+            .truth
+            .turns
+            .iter()
+            .filter(|turn| turn.channel == usize::from(channel));
         let said: Vec<&TrueWord> = truth.flat_map(|turn| &turn.words).collect();
         // Numbers are said in words and written in digits, so not every word can be found.
         let found = said.iter().filter(|word| is_heard(word, &heard)).count();
-        assert!(found * 10 >= said.len() * 7, "{found} of {} on {channel}", said.len());
+        assert!(
+            found * 10 >= said.len() * 7,
+            "{found} of {} on {channel}",
+            said.len()
+        );
         for word in said {
-            assert!(heard.iter().any(|other| overlap(word, other)), "nothing at {}", word.start_ms);
+            assert!(
+                heard.iter().any(|other| overlap(word, other)),
+                "nothing at {}",
+                word.start_ms
+            );
         }
     }
     assert!(transcript.turns.len() >= 4);
     for turn in &transcript.turns {
-        let role = if turn.channel == 0 { Role::Agent } else { Role::Customer };
+        let role = if turn.channel == 0 {
+            Role::Agent
+        } else {
+            Role::Customer
+        };
         assert_eq!(turn.role, role);
         assert!(turn.words.iter().all(|word| word.start_ms < word.end_ms));
-        assert!(turn.words.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
-        assert!(turn.words.iter().all(|word| (0.0..=1.0).contains(&word.confidence)));
+        assert!(
+            turn.words
+                .windows(2)
+                .all(|pair| pair[0].end_ms <= pair[1].start_ms)
+        );
+        assert!(
+            turn.words
+                .iter()
+                .all(|word| (0.0..=1.0).contains(&word.confidence))
+        );
     }
     assert!(transcript.turns.is_sorted_by_key(|turn| turn.start_ms));
 }
@@ -151,7 +202,10 @@ fn a_call_is_written_down_with_the_times_of_its_words() {
 fn is_heard(said: &TrueWord, heard: &[&Word]) -> bool {
     let text = plain(&said.text);
     let near = |word: &&&Word| word.start_ms.abs_diff(said.start_ms) < 400;
-    heard.iter().filter(near).any(|word| plain(&word.text) == text)
+    heard
+        .iter()
+        .filter(near)
+        .any(|word| plain(&word.text) == text)
 }
 
 fn overlap(said: &TrueWord, heard: &Word) -> bool {
@@ -162,7 +216,10 @@ fn overlap(said: &TrueWord, heard: &Word) -> bool {
 fn a_mono_call_stored_as_stereo_is_written_down_once() {
     let voice = &CALL.channels[0];
     let quieter = voice.iter().map(|sample| sample / 2).collect();
-    let request = Request { roles: vec![Role::Agent, Role::Customer], ..Request::default() };
+    let request = Request {
+        roles: vec![Role::Agent, Role::Customer],
+        ..Request::default()
+    };
     let found = transcribe(&Pcm::new(vec![voice.clone(), quieter]), &request);
     assert_eq!(found.findings.copy_of, [None, Some(0)]);
     assert_eq!(found.transcript.channels, [Role::Unknown, Role::Unknown]);
@@ -187,21 +244,35 @@ fn a_silent_channel_gives_no_words_and_the_same_call_the_same_transcript() {
 #[test]
 fn a_vocabulary_is_taken_and_an_unknown_language_refused() {
     let call = Pcm::new(vec![CALL.channels[0].clone()]);
-    let request =
-        Request { vocabulary: Some("Colloquy, JetStream".to_owned()), ..Request::default() };
+    let request = Request {
+        vocabulary: Some("Colloquy, JetStream".to_owned()),
+        ..Request::default()
+    };
     assert!(!transcribe(&call, &request).transcript.turns.is_empty());
-    let request = Request { language: Some("de".to_owned()), ..Request::default() };
+    let request = Request {
+        language: Some("de".to_owned()),
+        ..Request::default()
+    };
     let refused = ENGINE.transcribe(&call, &request, &|_| {}, &|| false);
     assert!(matches!(refused, Err(EngineError::UnknownLanguage { .. })));
 }
 
 #[test]
 fn cancelling_is_heeded_between_batches() {
-    let long: Vec<i16> = CALL.channels[0].iter().copied().cycle().take(300 * SECOND).collect();
+    let long: Vec<i16> = CALL.channels[0]
+        .iter()
+        .copied()
+        .cycle()
+        .take(300 * SECOND)
+        .collect();
     let batches = std::cell::Cell::new(0);
     let counted = |_| batches.set(batches.get() + 1);
-    let stopped = ENGINE
-        .transcribe(&Pcm::new(vec![long]), &Request::default(), &counted, &|| batches.get() > 0);
+    let stopped = ENGINE.transcribe(
+        &Pcm::new(vec![long]),
+        &Request::default(),
+        &counted,
+        &|| batches.get() > 0,
+    );
     assert!(matches!(stopped, Err(EngineError::Cancelled)));
     assert_eq!(batches.get(), 1);
 }

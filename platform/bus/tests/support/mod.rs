@@ -1,6 +1,7 @@
 //! A real broker for a test: its own folder, a free port, gone when the test ends.
 
-use colloquy_assets::{Cache, Manifest};
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
 use colloquy_bus::{
     Bus,
     embedded::{EmbeddedBroker, EmbeddedOptions},
@@ -16,19 +17,29 @@ pub struct TestBroker {
 }
 
 pub fn options(folder: &std::path::Path) -> EmbeddedOptions {
-    let manifest = Manifest::embedded().expect("the manifest is readable");
-    let asset = manifest.get("nats-server").expect("nats-server is an asset");
-    let cache = Cache::locate().expect("there is a cache folder");
-    assert!(cache.has(asset), "nats-server is missing: run deploy/setup.sh");
-    EmbeddedOptions { program: cache.path(asset, "bin/nats-server"), data: folder.to_owned() }
+    let program = colloquy_assets::nats_server().expect("nats-server is in the asset cache");
+    EmbeddedOptions {
+        program,
+        data: folder.to_owned(),
+    }
 }
 
 pub async fn start() -> TestBroker {
     let folder = tempfile::tempdir().expect("a folder");
-    let broker = EmbeddedBroker::start(options(folder.path())).await.expect("the broker starts");
-    let bus = Bus::connect(broker.connect_options("test")).await.expect("it can be reached");
-    provision::apply(&bus, Storage::default()).await.expect("it can be provisioned");
-    TestBroker { bus, broker, folder }
+    let broker = EmbeddedBroker::start(options(folder.path()))
+        .await
+        .expect("the broker starts");
+    let bus = Bus::connect(broker.connect_options("test"))
+        .await
+        .expect("it can be reached");
+    provision::apply(&bus, Storage::default())
+        .await
+        .expect("it can be provisioned");
+    TestBroker {
+        bus,
+        broker,
+        folder,
+    }
 }
 
 pub fn conversation() -> Scope {

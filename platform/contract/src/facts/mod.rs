@@ -34,7 +34,11 @@ pub trait FactData: Serialize + DeserializeOwned + JsonSchema + Into<Fact> {
 
     /// Lifts data of an older version to the next one; there are none yet for version 1.
     fn upcast(version: u16, _data: Value) -> Result<Value, DataError> {
-        Err(DataError::UnknownVersion { fact: Self::TYPE, version, newest: Self::VERSION })
+        Err(DataError::UnknownVersion {
+            fact: Self::TYPE,
+            version,
+            newest: Self::VERSION,
+        })
     }
 }
 
@@ -227,7 +231,10 @@ impl FromStr for FactType {
 const VERSION_FIELD: &str = "version";
 
 fn encode<D: FactData>(data: &D) -> Result<Vec<u8>, DataError> {
-    let malformed = |source| DataError::Malformed { fact: D::TYPE, source };
+    let malformed = |source| DataError::Malformed {
+        fact: D::TYPE,
+        source,
+    };
     let mut value = serde_json::to_value(data).map_err(malformed)?;
     if let Value::Object(fields) = &mut value {
         fields.insert(VERSION_FIELD.to_owned(), D::VERSION.into());
@@ -236,7 +243,10 @@ fn encode<D: FactData>(data: &D) -> Result<Vec<u8>, DataError> {
 }
 
 fn decode<D: FactData>(json: &[u8]) -> Result<D, DataError> {
-    let malformed = |source| DataError::Malformed { fact: D::TYPE, source };
+    let malformed = |source| DataError::Malformed {
+        fact: D::TYPE,
+        source,
+    };
     let mut value: Value = serde_json::from_slice(json).map_err(malformed)?;
     let mut version = value
         .get(VERSION_FIELD)
@@ -244,7 +254,11 @@ fn decode<D: FactData>(json: &[u8]) -> Result<D, DataError> {
         .and_then(|version| u16::try_from(version).ok())
         .ok_or(DataError::NoVersion { fact: D::TYPE })?;
     if version == 0 || version > D::VERSION {
-        return Err(DataError::UnknownVersion { fact: D::TYPE, version, newest: D::VERSION });
+        return Err(DataError::UnknownVersion {
+            fact: D::TYPE,
+            version,
+            newest: D::VERSION,
+        });
     }
     while version < D::VERSION {
         value = D::upcast(version, value)?;

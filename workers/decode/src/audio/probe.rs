@@ -115,12 +115,14 @@ fn encrypted(head: &[u8]) -> Option<DecodeError> {
 /// A binary OpenPGP message: a session-key packet, old format (0x84, 0x85) or new (0xC1, 0xC3),
 /// whose version is one that exists.
 fn is_pgp(head: &[u8]) -> bool {
-    match head {
-        [0x84, _, 3, ..] | [0x85, _, _, 3, ..] | [0xC1, _, 3 | 6, ..] => true,
-        [0xC1, 0xC0..=0xDF, _, 3 | 6, ..] | [0xC3, 0x04..=0x40, 4..=6, ..] => true,
-        [0x8C, _, 4, ..] => true,
-        _ => false,
-    }
+    matches!(
+        head,
+        [0x84 | 0x8C, _, 3 | 4, ..]
+            | [0x85, _, _, 3, ..]
+            | [0xC1, _, 3 | 6, ..]
+            | [0xC1, 0xC0..=0xDF, _, 3 | 6, ..]
+            | [0xC3, 0x04..=0x40, 4..=6, ..]
+    )
 }
 
 /// Audio and video the platform does not read.

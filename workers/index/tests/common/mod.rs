@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use colloquy_assets::{Cache, Manifest};
 use colloquy_bus::{
     Bus, CancellationToken,
     embedded::{EmbeddedBroker, EmbeddedOptions},
@@ -100,13 +99,7 @@ impl Call {
 impl Broker {
     pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let manifest = Manifest::embedded().unwrap();
-        let asset = manifest.get("nats-server").unwrap();
-        let program = Cache::locate().unwrap().path(asset, "bin/nats-server");
-        assert!(
-            program.exists(),
-            "fetch the broker first: colloquy assets fetch nats-server"
-        );
+        let program = colloquy_assets::nats_server().unwrap();
         let options = EmbeddedOptions {
             program,
             data: data.path().join("nats"),

@@ -55,7 +55,8 @@ fn add(reading: &Reading<'_>, at: Range<usize>, score: f32, found: &mut Found) {
             None => strand.raw(at).to_lowercase(),
         };
         let digits = |text: &str| text.ends_with(|c: char| c.is_ascii_digit());
-        if !value.is_empty() && !(digits(&value) && number.is_some()) {
+        let continues = digits(&value) && number.is_some();
+        if !value.is_empty() && !continues {
             value.push(' ');
         }
         value.push_str(&word);
@@ -73,9 +74,9 @@ impl Addresses<'_> {
     fn street(&self, kind: usize, told: impl Fn(&Range<usize>) -> bool) -> Option<Range<usize>> {
         let strand = &self.reading.strand;
         let sure = street_kind(strand.raw(kind))?;
-        let mut names = 0;
         let mut capital = false;
-        for name in (kind.saturating_sub(LONGEST_NAME)..kind).rev() {
+        let before = (kind.saturating_sub(LONGEST_NAME)..kind).rev();
+        for (names, name) in before.enumerate() {
             let gap = strand.gap(name + 1);
             let abbreviated = gap == ". " && strand.raw(name).len() <= 2;
             if !(matches!(gap, " " | "-" | "'" | "\u{2019}" | ", ") || abbreviated) {
@@ -84,7 +85,7 @@ impl Addresses<'_> {
             let number = self.number_before(name + 1).filter(|_| names > 0);
             if let Some(number) = number {
                 let at = number..kind + 1;
-                let good = (sure && (capital || names <= 3)) || capital || told(&at);
+                let good = capital || (sure && names <= 3) || told(&at);
                 return good.then_some(at);
             }
             let word = strand.lower(name);
@@ -95,7 +96,6 @@ impl Addresses<'_> {
             if !ordinal && is_no_name(word) {
                 return None;
             }
-            names += 1;
             capital |= ordinal || strand.raw(name).starts_with(char::is_uppercase);
         }
         let number = self.number_before(kind.checked_sub(LONGEST_NAME)?)?;

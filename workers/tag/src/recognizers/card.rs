@@ -27,11 +27,12 @@ fn find_checked(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut
         scene.context.topic(&reading.strand, &at),
         Some((Topic::Card, _))
     );
-    for (items, digits) in run.windows(13, 19) {
+    let chars = run.chars();
+    for (items, digits) in run.windows(&chars, 13, 19) {
         let whole = items.len() == run.items.len();
         // One in ten random numbers passes: within a longer run the issuer must fit as well.
-        if passes_luhn(&digits) && (is_issued(&digits) || (whole && told)) {
-            let score = if is_issued(&digits) {
+        if passes_luhn(digits) && (is_issued(digits) || (whole && told)) {
+            let score = if is_issued(digits) {
                 score::CHECKED
             } else {
                 0.9
@@ -40,7 +41,7 @@ fn find_checked(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut
                 &reading.strand,
                 run.at_items(items),
                 types::CREDIT_CARD,
-                digits,
+                digits.to_owned(),
                 score,
             );
         }
@@ -88,14 +89,14 @@ fn is_issued(digits: &str) -> bool {
         .get(..4)
         .and_then(|start| start.parse().ok())
         .unwrap_or(0);
-    match (start, digits.len()) {
-        (4000..=4999, 13 | 16 | 19) => true,
-        (5100..=5599 | 2221..=2720, 16) => true,
-        (3400..=3499 | 3700..=3799, 15) => true,
-        (6011 | 6440..=6599 | 3528..=3589 | 6200..=6299 | 5000..=5099 | 6300..=6399, 16) => true,
-        (3000..=3059 | 3600..=3699 | 3800..=3999, 14) => true,
-        _ => false,
-    }
+    matches!(
+        (start, digits.len()),
+        (4000..=4999, 13 | 16 | 19)
+            | (5100..=5599 | 2221..=2720, 16)
+            | (3400..=3499 | 3700..=3799, 15)
+            | (6011 | 6440..=6599 | 3528..=3589 | 6200..=6299 | 5000..=5099 | 6300..=6399, 16)
+            | (3000..=3059 | 3600..=3699 | 3800..=3999, 14)
+    )
 }
 
 #[cfg(test)]

@@ -141,7 +141,8 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         let after_short = !first && is_short(reading, start) && spelled_gap(strand, start);
         let said = connector(strand.lower(at)).is_some() && !first;
         let fits = first || tied || said || short || after_short;
-        if !fits || (is_stop(strand, at) && !(tied && !is_verb(strand.lower(at)))) {
+        let untied = !tied || is_verb(strand.lower(at));
+        if !fits || (untied && is_stop(strand, at)) {
             break;
         }
         start = at;

@@ -8,13 +8,13 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         let strand = &reading.strand;
         for run in &reading.codes {
-            for (items, chars) in run.windows(15, 34) {
-                if is_iban(&chars) {
+            for (items, chars) in run.windows(&run.chars(), 15, 34) {
+                if is_iban(chars) {
                     found.add(
                         strand,
                         run.at_items(items),
                         types::IBAN_CODE,
-                        chars,
+                        chars.to_owned(),
                         score::CHECKED,
                     );
                 }

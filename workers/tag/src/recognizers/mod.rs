@@ -253,7 +253,7 @@ fn sweep(scene: &Scene<'_>, taken: &Taken, entities: &mut Vec<Candidate>) {
             let mut start = 0;
             while start < run.items.len() {
                 let mut end = start;
-                while end < run.items.len() && free(end..end + 1) && joins(&free, end, start) {
+                while end < run.items.len() && free(end..end + 1) && joins(free, end, start) {
                     end += 1;
                 }
                 if end > start {

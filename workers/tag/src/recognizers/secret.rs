@@ -75,7 +75,7 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
         let word = conversation.lower(at);
         if matches!(word, "is" | "was" | "s" | "would" | "be") {
             is = true;
-        } else if !is && !matches!(word, "to" | "my" | "the" | "account" | "for") || is {
+        } else if is || !matches!(word, "to" | "my" | "the" | "account" | "for") {
             break;
         }
         at += 1;

@@ -11,13 +11,13 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         let strand = &reading.strand;
         for run in &reading.codes {
-            for (items, chars) in run.windows(VIN_LENGTH, VIN_LENGTH) {
-                if passes_check(&chars) {
+            for (items, chars) in run.windows(&run.chars(), VIN_LENGTH, VIN_LENGTH) {
+                if passes_check(chars) {
                     found.add(
                         strand,
                         run.at_items(items),
                         types::VIN,
-                        chars,
+                        chars.to_owned(),
                         score::CHECKED,
                     );
                 }
