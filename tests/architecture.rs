@@ -1,5 +1,7 @@
 //! The arrows of ARCHITECTURE.md, read from the manifests: who may depend on whom.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};

@@ -12,6 +12,11 @@
 //!    invented text.
 //! 6. `words` and `turns`: tokens become words with times, words become turns.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of one stretch of speech is meant, not the list of its samples"
+)]
+
 pub mod engine;
 pub mod error;
 pub mod recording;

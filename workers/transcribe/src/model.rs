@@ -278,7 +278,7 @@ fn check_folder(folder: &Path) -> Result<(), EngineError> {
         .filter(|file| !has(file))
         .map(|&file| file.to_owned())
         .collect();
-    if !FILES.iter().any(|file| has(&file)) {
+    if !FILES.iter().any(has) {
         missing.push(FILES.join(" or "));
     }
     if missing.is_empty() {

@@ -1,5 +1,7 @@
 //! The engine with a real model, on sounds made here and on one of the project's sample calls.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
