@@ -50,6 +50,9 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 
 const OCTET_STREAM: &str = "application/octet-stream";
 
+/// What curl says of a body when nobody told it. The content decides what a recording is.
+const UNSAID_BY_CURL: &str = "application/x-www-form-urlencoded";
+
 /// Where the recording goes.
 #[derive(Debug)]
 pub(crate) enum Sink<'a> {
@@ -121,12 +124,16 @@ enum Form {
 
 impl Form {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let unsaid = Self::Raw {
+            media_type: OCTET_STREAM.to_owned(),
+        };
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
-            return Ok(Self::Raw {
-                media_type: OCTET_STREAM.to_owned(),
-            });
+            return Ok(unsaid);
         };
         let media_type = essence(value.to_str().unwrap_or_default());
+        if media_type == UNSAID_BY_CURL {
+            return Ok(unsaid);
+        }
         if media_type == "multipart/form-data" {
             return Ok(Self::Multipart);
         }
@@ -601,7 +608,7 @@ mod tests {
             (None, "sound", 202),
             (None, "", 422),
             (Some("application/json"), "{}", 415),
-            (Some("application/x-www-form-urlencoded"), "sound", 415),
+            (Some(UNSAID_BY_CURL), "sound", 202),
             (Some("multipart/form-data"), "sound", 400),
             (None, "too much sound", 413),
         ] {

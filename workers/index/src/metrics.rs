@@ -7,6 +7,9 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram},
 };
 
+/// Bounds of the histograms, from a small commit to a stuck disk.
+const SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
+
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     node: KeyValue,
@@ -29,6 +32,7 @@ impl Metrics {
                 .f64_histogram("colloquy.index.commit.duration")
                 .with_unit("s")
                 .with_description("Duration of writing and committing a batch")
+                .with_boundaries(SECONDS.to_vec())
                 .build(),
             pending: meter
                 .u64_gauge("colloquy.index.pending")
@@ -38,6 +42,7 @@ impl Metrics {
                 .f64_histogram("colloquy.search.duration")
                 .with_unit("s")
                 .with_description("Duration of answering a search, by outcome")
+                .with_boundaries(SECONDS.to_vec())
                 .build(),
         }
     }
