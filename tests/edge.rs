@@ -82,7 +82,11 @@ async fn bad_requests_get_readable_problems() {
     problem(get("/v1/conversations/not-an-id").await.unwrap(), 404).await;
     problem(get("/v1/nothing").await.unwrap(), 404).await;
     problem(get("/v1/search?q=%22unbalanced").await.unwrap(), 400).await;
-    problem(get("/v1/search?query=unknown-parameter").await.unwrap(), 400).await;
+    problem(
+        get("/v1/search?query=unknown-parameter").await.unwrap(),
+        400,
+    )
+    .await;
     problem(
         api.request(Method::DELETE, "/v1/search")
             .send()
