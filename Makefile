@@ -25,7 +25,7 @@ run: setup ## The same, left running on http://127.0.0.1:8080
 test: setup ## Unit, broker and end-to-end tests
 	cargo test $(CARGO_FLAGS) --workspace
 
-lint: setup ## Format, clippy, licences and advisories
+lint: setup ## Format, clippy, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	deploy/lint-dependencies.sh

@@ -53,6 +53,7 @@ pub(crate) struct BrokerOptions {
     /// Address of the broker; several are separated by commas
     #[arg(
         long = "nats",
+        global = true,
         env = "COLLOQUY_NATS_URL",
         default_value = "nats://127.0.0.1:4222",
         hide_env_values = true
@@ -67,15 +68,20 @@ pub(crate) struct BrokerOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Identity {
     /// File with a JWT and an nkey seed for the broker
-    #[arg(long, env = "COLLOQUY_NATS_CREDENTIALS", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "COLLOQUY_NATS_CREDENTIALS",
+        value_name = "FILE"
+    )]
     nats_credentials: Option<PathBuf>,
 
     /// Certificate authorities for the broker's TLS, PEM
-    #[arg(long, env = "COLLOQUY_NATS_CA", value_name = "FILE")]
+    #[arg(long, global = true, env = "COLLOQUY_NATS_CA", value_name = "FILE")]
     nats_ca: Option<PathBuf>,
 
     /// Copies of each stream and bucket: 1, or 3 or 5 on a cluster
-    #[arg(long, env = "COLLOQUY_REPLICAS", default_value_t = 1)]
+    #[arg(long, global = true, env = "COLLOQUY_REPLICAS", default_value_t = 1)]
     replicas: usize,
 }
 
