@@ -134,3 +134,29 @@ fn report(error: &anyhow::Error) {
 pub(crate) fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_guides_commands_are_understood() {
+        Cli::command().debug_assert();
+        for line in [
+            "colloquy up --data /var/lib/colloquy",
+            "colloquy streams apply --nats nats://nats:4222 --replicas 3",
+            "colloquy gateway --nats nats://nats:4222 --listen 0.0.0.0:8080",
+            "colloquy worker decode --nats nats://nats:4222 --health 0.0.0.0:8081",
+            "colloquy worker index --nats nats://nats:4222 --index-partitions 0-31",
+            "colloquy keys create --nats nats://nats:4222 --account acme",
+            "colloquy keys list --nats nats://nats:4222",
+            "colloquy contract schema",
+            "colloquy assets list",
+        ] {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+    }
+}
