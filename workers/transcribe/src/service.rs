@@ -80,7 +80,9 @@ impl Service for TranscribeService {
         } = match self.transcribe(path, request, context).await? {
             Ok(transcription) => transcription,
             Err(EngineError::Cancelled) => return Err(Failure::Cancelled),
-            Err(error @ EngineError::UnknownLanguage { .. }) => return Ok(vec![rejection(&error)]),
+            Err(error @ (EngineError::UnknownLanguage { .. } | EngineError::TooLarge { .. })) => {
+                return Ok(vec![rejection(&error)]);
+            }
             Err(error) => return Err(Failure::retry(error)),
         };
         tracing::debug!(?findings, "transcribed");
@@ -106,7 +108,11 @@ impl Service for TranscribeService {
 fn rejection(error: &EngineError) -> Fact {
     ConversationRejected {
         stage: TranscribeService::NAME.to_owned(),
-        code: "unknown_language".to_owned(),
+        code: match error {
+            EngineError::TooLarge { .. } => "too_long",
+            _ => "unknown_language",
+        }
+        .to_owned(),
         reason: error.to_string(),
     }
     .into()

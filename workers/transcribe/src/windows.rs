@@ -21,8 +21,8 @@ const TRAIL: usize = frames_in_ms(240);
 
 /// Speech without words counts as left out from this length on; shorter is often breath.
 const LEFT_OUT: usize = frames_in_ms(800);
-/// And only if there is this much of it in a window: less than a card number takes.
-const LEFT_OUT_IN_ALL: usize = frames_in_ms(2_500);
+/// And only if there is this much of it without a word between: less than a card number takes.
+const LEFT_OUT_IN_A_ROW: usize = frames_in_ms(2_500);
 
 /// A contiguous part of the recording in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Window {
         })
     }
 
-    /// The speech that none of `words`, which are samples of the recording in order, covers; none
-    /// if it is so little that it may well be breath and noise.
+    /// The speech that none of `words`, which are samples of the recording in order, covers, where
+    /// there is too much of it in a row for breath and noise.
     pub(crate) fn left_out(&self, words: &[Range<usize>]) -> Vec<Span> {
         let mut left = Vec::new();
         for speech in &self.speech {
@@ -92,10 +92,14 @@ impl Window {
             left.push(heard.min(speech.end)..speech.end);
         }
         left.retain(|span| span.len() >= LEFT_OUT);
-        if left.iter().map(ExactSizeIterator::len).sum::<usize>() < LEFT_OUT_IN_ALL {
-            left.clear();
-        }
-        left
+        // Hesitations are scattered; what a model leaves out is in a row.
+        let next_word = |span: &Span| words.partition_point(|w| w.start < span.end * FRAME_SAMPLES);
+        left.chunk_by(|a, b| next_word(a) == next_word(b))
+            .filter(|row| {
+                row.iter().map(ExactSizeIterator::len).sum::<usize>() >= LEFT_OUT_IN_A_ROW
+            })
+            .flat_map(<[Span]>::to_vec)
+            .collect()
     }
 
     /// Two windows of this one's speech, parted at the pause nearest its middle, or else at
@@ -387,25 +391,30 @@ mod tests {
     fn speech_without_words_is_found_and_cut_out() {
         let frames = draw(".", 2_000);
         let window = pack(0, &[100..400, 1_000..1_100], &frames).remove(0);
+        let word = |first: usize, end: usize| first * FRAME_SAMPLES..end * FRAME_SAMPLES;
+        let all = [word(100, 390), word(1_000, 1_090)];
+        assert!(window.left_out(&all).is_empty());
+        let scattered = [
+            word(100, 200),
+            word(260, 330),
+            word(390, 395),
+            word(1_060, 1_090),
+        ];
+        assert!(window.left_out(&scattered).is_empty());
+        let end = window.left_out(&[word(100, 250), word(252, 260), word(330, 340)]);
+        assert_eq!(end, [340..400, 1_000..1_100]);
+        let start = window.left_out(&[word(1_040, 1_090)]);
+        assert_eq!(start, [100..400]);
+    }
+
+    #[test]
+    fn a_part_has_its_own_samples() {
+        let frames = draw(".", 2_000);
+        let window = pack(0, &[100..400, 1_000..1_100], &frames).remove(0);
         let samples: Vec<i16> = (0..window.samples())
             .map(|at| (at / FRAME_SAMPLES) as i16)
             .collect();
-        let word = |first: usize, end: usize| first * FRAME_SAMPLES..end * FRAME_SAMPLES;
-        assert!(
-            window
-                .left_out(&[word(100, 390), word(1_000, 1_090)])
-                .is_empty()
-        );
-        assert!(
-            window
-                .left_out(&[word(100, 310), word(1_000, 1_060)])
-                .is_empty()
-        );
-        let left = window.left_out(&[word(100, 200), word(205, 250), word(330, 390)]);
-        assert_eq!(left, [250..330, 1_000..1_100]);
-        let after = window.left_out(&[word(1_040, 1_090)]);
-        assert_eq!(after, [100..400]);
-        let (part, sound) = window.part(&samples, left);
+        let (part, sound) = window.part(&samples, vec![250..330, 1_000..1_100]);
         assert_eq!(part.speech, [250..330, 1_000..1_100]);
         assert_eq!(part.pieces[0].frames, 235..345);
         assert_eq!(part.pieces[1].frames, 985..1_115);
