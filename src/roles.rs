@@ -203,6 +203,18 @@ pub(crate) async fn start_gateway(
     Ok(address)
 }
 
+/// Starts every worker and the gateway; returns where the gateway listens.
+pub(crate) async fn start_all(
+    bus: &Bus,
+    gateway: &GatewayArgs,
+    workers: &WorkerArgs,
+    metrics: MetricsRenderer,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    start_workers(Worker::ALL, bus, workers, lifecycle).await?;
+    start_gateway(bus, gateway, metrics, lifecycle).await
+}
+
 /// Starts the health server of a process without a gateway.
 pub(crate) async fn start_health(
     bus: &Bus,

@@ -25,9 +25,14 @@ impl All {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let bus = self.broker.connect("colloquy-all").await?;
         let mut lifecycle = Lifecycle::new();
-        roles::start_workers(roles::Worker::ALL, &bus, &self.workers, &mut lifecycle).await?;
-        let address =
-            roles::start_gateway(&bus, &self.gateway, process.metrics, &mut lifecycle).await?;
+        let address = roles::start_all(
+            &bus,
+            &self.gateway,
+            &self.workers,
+            process.metrics,
+            &mut lifecycle,
+        )
+        .await?;
         say(format!("Colloquy is up: http://{address}"));
         let result = lifecycle.run().await;
         bus.close().await;

@@ -81,16 +81,14 @@ impl Demo {
                 .serve(TcpListener::from_std(traces)?, lifecycle.drain()),
         );
         let broker = Broker::start(None, &self.identity, &self.workers.data).await?;
-        roles::start_workers(
-            roles::Worker::ALL,
+        let address = roles::start_all(
             &broker.bus,
+            &self.gateway,
             &self.workers,
+            process.metrics,
             &mut lifecycle,
         )
         .await?;
-        let address =
-            roles::start_gateway(&broker.bus, &self.gateway, process.metrics, &mut lifecycle)
-                .await?;
         let key = demo_key(&broker.bus).await?;
         let drain = lifecycle.drain();
         let running = tokio::spawn(lifecycle.run());

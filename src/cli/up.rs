@@ -40,16 +40,14 @@ impl Up {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let broker = Broker::start(self.nats, &self.identity, &self.workers.data).await?;
         let mut lifecycle = Lifecycle::new();
-        roles::start_workers(
-            roles::Worker::ALL,
+        let address = roles::start_all(
             &broker.bus,
+            &self.gateway,
             &self.workers,
+            process.metrics,
             &mut lifecycle,
         )
         .await?;
-        let address =
-            roles::start_gateway(&broker.bus, &self.gateway, process.metrics, &mut lifecycle)
-                .await?;
         if let Some(secret) = first_key(&broker.bus).await? {
             say(format!("API key, shown this once: {secret}"));
         }
