@@ -1,13 +1,18 @@
 //! The command line: what is asked for, and how an error is told.
 
 mod all;
+mod artifacts;
 mod assets;
+mod audit;
 mod broker;
 mod contract;
+mod deadletters;
 mod demo;
 mod gateway;
 mod keys;
 pub(crate) mod options;
+mod rebuild;
+mod reprocess;
 mod streams;
 mod up;
 mod worker;
@@ -46,8 +51,18 @@ enum Command {
     Demo(demo::Demo),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
-    /// Make the broker's streams and buckets agree with the contract
+    /// Make the broker's streams, buckets and consumers agree with the contract, or check them
     Streams(streams::Streams),
+    /// List, show, give back and drop what services gave up on
+    Deadletters(deadletters::DeadLetters),
+    /// Prove that nothing was lost or doubled; safe on a live system
+    Audit(audit::Audit),
+    /// Remove artifacts that nothing refers to
+    Artifacts(artifacts::Artifacts),
+    /// Have a conversation processed again from one service on
+    Reprocess(reprocess::Reprocess),
+    /// Build read models anew from the log while they go on serving
+    Rebuild(rebuild::Rebuild),
     /// Show the contract: the JSON Schema of every fact
     Contract(contract::Contract),
     /// Fetch, list and verify the programs and models that the platform needs
@@ -71,7 +86,16 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Demo(command) => command.start(&cli.log),
         Command::Keys(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Rebuild(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
         Command::Streams(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Deadletters(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Artifacts(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Audit(command) => {
+            let audited = with_runtime(&cli.log, "colloquy", |_| command.run());
+            let _ = audited.as_ref().inspect_err(|error| report(error));
+            return audit::exit_code(&audited);
+        }
+        Command::Reprocess(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,23 +113,23 @@ pub(crate) struct Process {
 }
 
 /// Starts telemetry, runs the command in an async runtime, and hands over the last spans.
-fn with_runtime<F>(
+fn with_runtime<F, T>(
     log: &LogOptions,
     service: &str,
     command: impl FnOnce(Process) -> F,
-) -> anyhow::Result<()>
+) -> anyhow::Result<T>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<T>>,
 {
     with_telemetry(log.telemetry(service), command)
 }
 
-fn with_telemetry<F>(
+fn with_telemetry<F, T>(
     options: TelemetryOptions,
     command: impl FnOnce(Process) -> F,
-) -> anyhow::Result<()>
+) -> anyhow::Result<T>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<T>>,
 {
     // The first provider that is installed stays; there is no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -152,8 +176,24 @@ mod tests {
             "colloquy worker index --nats nats://nats:4222 --index-partitions 0-31",
             "colloquy keys create --nats nats://nats:4222 --account acme",
             "colloquy keys list --nats nats://nats:4222",
+            "colloquy rebuild status",
+            "colloquy rebuild index --nats nats://nats:4222",
+            "colloquy rebuild index --from-sequence 1200 --no-wait",
+            "colloquy rebuild progress --since 2026-11-01T00:00:00Z",
+            "colloquy rebuild warehouse --timeout 600",
             "colloquy contract schema",
             "colloquy assets list",
+            "colloquy streams check --nats nats://nats:4222 --replicas 3",
+            "colloquy deadletters list --service transcribe --older 2h",
+            "colloquy deadletters show 7",
+            "colloquy deadletters redrive --service transcribe --error stalled --dry-run",
+            "colloquy deadletters redrive --service transcribe --yes --rate 10",
+            "colloquy deadletters discard 7 8",
+            "colloquy audit --json --grace 2h --in-flight 2d --deep",
+            "colloquy audit --nats nats://nats:4222 --without-index",
+            "colloquy artifacts sweep --grace 2h",
+            "colloquy artifacts sweep --yes",
+            "colloquy reprocess 0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d --from transcribe",
         ] {
             let parsed = Cli::try_parse_from(line.split_whitespace());
             assert!(parsed.is_ok(), "{line}: {parsed:?}");

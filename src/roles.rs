@@ -25,6 +25,8 @@ use colloquy_transcribe::{
     TranscribeService,
     engine::{Engine, EngineOptions},
 };
+use colloquy_warehouse::{Warehouse, WarehouseOptions};
+use colloquy_webhooks::{CrmService, Endpoint, EndpointOptions, Limits, WebhooksService};
 use tokio::net::TcpListener;
 
 use crate::cli::options::{GatewayArgs, WorkerArgs, model_folder};
@@ -50,6 +52,12 @@ pub(crate) enum Worker {
     Accounts,
     /// Welcome e-mails
     Notify,
+    /// New accounts to the customer-relations system
+    Crm,
+    /// Ends of conversations to the systems around
+    Webhooks,
+    /// Every fact as a row in Parquet files
+    Warehouse,
 }
 
 impl Worker {
@@ -64,6 +72,9 @@ impl Worker {
         Self::Progress,
         Self::Accounts,
         Self::Notify,
+        Self::Crm,
+        Self::Webhooks,
+        Self::Warehouse,
     ];
 
     /// Its service's name.
@@ -78,6 +89,9 @@ impl Worker {
             Self::Progress => ProgressService::NAME,
             Self::Accounts => AccountsService::NAME,
             Self::Notify => NotifyService::NAME,
+            Self::Crm => CrmService::NAME,
+            Self::Webhooks => WebhooksService::NAME,
+            Self::Warehouse => colloquy_warehouse::SERVICE,
         }
     }
 }
@@ -129,6 +143,19 @@ async fn start_worker(
                 lifecycle,
             );
         }
+        Worker::Crm => {
+            let endpoint = endpoint(args.crm_url.as_deref(), args.crm_secret.as_deref())?;
+            react(CrmService::new(endpoint), bus, lifecycle);
+        }
+        Worker::Webhooks => {
+            let endpoint = endpoint(args.webhook_url.as_deref(), args.webhook_secret.as_deref())?;
+            react(WebhooksService::new(endpoint), bus, lifecycle);
+        }
+        Worker::Warehouse => {
+            let warehouse = Warehouse::open(bus.clone(), warehouse_options(args)).await?;
+            let drain = lifecycle.drain();
+            lifecycle.spawn(worker.name(), warehouse.run(drain, DRAIN_GRACE));
+        }
     }
     Ok(())
 }
@@ -162,6 +189,28 @@ fn index_options(args: &WorkerArgs) -> IndexOptions {
         .clone()
         .unwrap_or_else(|| args.data.join("index"));
     IndexOptions::new(path).with_partitions(args.index_partitions.0.clone())
+}
+
+fn warehouse_options(args: &WorkerArgs) -> WarehouseOptions {
+    let path = args
+        .warehouse_dir
+        .clone()
+        .unwrap_or_else(|| args.data.join("warehouse"));
+    WarehouseOptions::new(path)
+}
+
+/// The receiver of webhooks at this address, if there is one.
+fn endpoint(url: Option<&str>, secret: Option<&str>) -> anyhow::Result<Option<Endpoint>> {
+    let Some(url) = url else {
+        return Ok(None);
+    };
+    let secret = secret.context("webhooks are signed: give the secret of their receiver, too")?;
+    let options = EndpointOptions {
+        url: url.to_owned(),
+        secret: secret.parse()?,
+        limits: Limits::default(),
+    };
+    Ok(Some(Endpoint::new(options)?))
 }
 
 fn mail_options(args: &WorkerArgs) -> MailOptions {

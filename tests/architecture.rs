@@ -93,6 +93,8 @@ fn invariant_dependencies_point_one_way() {
             "colloquy-contract" | "colloquy-runtime" | "colloquy-audio" | "onednn-src" => &[],
             "colloquy-assets" => &[],
             "colloquy-bus" => &["colloquy-contract"],
+            "colloquy-testkit" => &["colloquy-assets", "colloquy-bus", "colloquy-contract"],
+            "colloquy-audit" => &["colloquy-contract", "colloquy-bus"],
             _ if folder.starts_with("workers/") || folder.starts_with("gateway/") => &[
                 "colloquy-contract",
                 "colloquy-bus",
@@ -132,10 +134,28 @@ fn invariant_only_the_bus_speaks_to_the_broker() {
             .iter()
             .any(|dependency| dependency.name == "async-nats");
         assert!(
-            !speaks || package.name.as_str() == "colloquy-bus",
+            !speaks || ["colloquy-bus", "colloquy-testkit"].contains(&package.name.as_str()),
             "{} speaks NATS",
             package.name
         );
+    }
+}
+
+#[test]
+fn invariant_the_test_kit_is_for_tests_only() {
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("cargo metadata runs");
+    for package in &metadata.packages {
+        for dependency in &package.dependencies {
+            assert!(
+                dependency.name != "colloquy-testkit"
+                    || dependency.kind == DependencyKind::Development,
+                "{} ships the test kit",
+                package.name
+            );
+        }
     }
 }
 

@@ -499,6 +499,7 @@ mod tests {
             fact: "conversation.decoded".to_owned(),
             service: "decode".to_owned(),
             at: Timestamp::from_millisecond(second).unwrap(),
+            revision: 1,
         };
         let seconds: Vec<f64> = stages(&[stage(1_000), stage(2_500), stage(2_500), stage(2_000)])
             .iter()

@@ -24,6 +24,7 @@ pub(crate) struct All {
 impl All {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let bus = self.broker.connect("colloquy-all").await?;
+        colloquy_bus::provision::apply(&bus, self.broker.storage()).await?;
         let mut lifecycle = Lifecycle::new();
         let address = roles::start_all(
             &bus,

@@ -83,12 +83,17 @@ pub(crate) struct Identity {
     /// Copies of each stream and bucket: 1, or 3 or 5 on a cluster
     #[arg(long, global = true, env = "COLLOQUY_REPLICAS", default_value_t = 1)]
     replicas: usize,
+
+    /// Accept one copy on a cluster, where the loss of a node then loses facts
+    #[arg(long, global = true, env = "COLLOQUY_ALLOW_SINGLE_REPLICA")]
+    allow_single_replica: bool,
 }
 
 impl Identity {
     pub(crate) const fn storage(&self) -> Storage {
         Storage {
             replicas: self.replicas,
+            allow_single_replica: self.allow_single_replica,
         }
     }
 
@@ -106,11 +111,13 @@ impl Identity {
 }
 
 impl BrokerOptions {
-    /// Connects and makes sure that streams and buckets are there.
+    /// Connects. Streams, buckets and consumers must be there: `colloquy streams apply`.
     pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Bus> {
-        let bus = Bus::connect(self.identity.connect_options(self.url.clone(), name)).await?;
-        colloquy_bus::provision::apply(&bus, self.identity.storage()).await?;
-        Ok(bus)
+        Ok(Bus::connect(self.identity.connect_options(self.url.clone(), name)).await?)
+    }
+
+    pub(crate) const fn storage(&self) -> Storage {
+        self.identity.storage()
     }
 }
 
@@ -169,6 +176,48 @@ pub(crate) struct WorkerArgs {
     /// Folder of e-mails where there is no mail server [default: in the data folder]
     #[arg(long, env = "COLLOQUY_MAIL_DIR", value_name = "FOLDER")]
     pub(crate) mail_dir: Option<PathBuf>,
+
+    /// Address of the customer-relations system that is told of new accounts; without one, none is
+    #[arg(
+        long,
+        env = "COLLOQUY_CRM_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "crm_secret"
+    )]
+    pub(crate) crm_url: Option<String>,
+
+    /// Secret that webhooks to it are signed with, whsec_… (Standard Webhooks)
+    #[arg(
+        long,
+        env = "COLLOQUY_CRM_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub(crate) crm_secret: Option<String>,
+
+    /// Address that is told how conversations end; without one, none is
+    #[arg(
+        long,
+        env = "COLLOQUY_WEBHOOK_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "webhook_secret"
+    )]
+    pub(crate) webhook_url: Option<String>,
+
+    /// Secret that webhooks to it are signed with, whsec_… (Standard Webhooks)
+    #[arg(
+        long,
+        env = "COLLOQUY_WEBHOOK_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub(crate) webhook_secret: Option<String>,
+
+    /// Folder of the warehouse's Parquet files [default: in the data folder]
+    #[arg(long, env = "COLLOQUY_WAREHOUSE_DIR", value_name = "FOLDER")]
+    pub(crate) warehouse_dir: Option<PathBuf>,
 
     /// Folder for data that is not with the broker
     #[arg(

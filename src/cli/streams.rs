@@ -1,6 +1,8 @@
-//! `colloquy streams`: the broker's streams and buckets.
+//! `colloquy streams`: the broker's streams, buckets and consumers.
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
+use colloquy_bus::provision::{self, Finding};
 
 use super::{options::BrokerOptions, say};
 
@@ -13,18 +15,40 @@ pub(crate) struct Streams {
     broker: BrokerOptions,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
-    /// Create what is missing and update what differs
+    /// Create what is missing and update what differs; refuse what can lose data
     Apply,
+    /// Say what differs and what can lose data; change nothing, fail if there is any
+    Check,
 }
 
 impl Streams {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let Action::Apply = self.action;
         let bus = self.broker.connect("colloquy-streams").await?;
-        say("streams and buckets agree with the contract");
+        let storage = self.broker.storage();
+        let done = match self.action {
+            Action::Apply => provision::apply(&bus, storage).await,
+            Action::Check => provision::check(&bus, storage).await,
+        };
         bus.close().await;
+        let findings = done?;
+        for finding in &findings {
+            say(line(finding));
+        }
+        match self.action {
+            Action::Check if !findings.is_empty() => {
+                bail!("{} differences from the contract", findings.len())
+            }
+            Action::Apply if !findings.is_empty() => say(format!("{} mended", findings.len())),
+            _ => {}
+        }
+        say("streams, buckets and consumers agree with the contract");
         Ok(())
     }
+}
+
+fn line(finding: &Finding) -> String {
+    let severity = format!("{:?}", finding.severity).to_lowercase();
+    format!("{severity:<8}  {finding}")
 }

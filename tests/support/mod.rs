@@ -13,6 +13,7 @@ use std::{
 use colloquy_bus::{
     Bus, ConnectOptions, Credentials,
     embedded::{EmbeddedBroker, EmbeddedOptions},
+    provision::{self, Storage},
 };
 use colloquy_runtime::collector::Collector;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -51,6 +52,12 @@ impl Stage {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let collector_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(collector.clone().serve(listener, stop.clone()));
+        // What an operator does once: 'colloquy streams apply'.
+        let bus = Bus::connect(broker.connect_options("operator"))
+            .await
+            .unwrap();
+        provision::apply(&bus, Storage::default()).await.unwrap();
+        bus.close().await;
         Self {
             folder,
             broker,

@@ -10,13 +10,10 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use colloquy_bus::{
-    Bus, CancellationToken,
-    embedded::{EmbeddedBroker, EmbeddedOptions},
-    provision,
-};
+use colloquy_bus::{Bus, CancellationToken};
 use colloquy_contract::{AccountId, ConversationId, Scope};
 use colloquy_gateway::{Gateway, GatewayOptions, keys, serve};
+use colloquy_testkit::Kit;
 use opentelemetry::{global, trace::TracerProvider};
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
@@ -37,26 +34,14 @@ pub struct Platform {
     pub secret: String,
     router: Router,
     exported: Exported,
-    broker: Option<EmbeddedBroker>,
-    _data: tempfile::TempDir,
+    kit: Kit,
 }
 
 impl Platform {
     pub async fn start() -> Self {
         let exported = trace();
-        let program = colloquy_assets::nats_server().unwrap();
-        let data = tempfile::tempdir().unwrap();
-        let options = EmbeddedOptions {
-            program,
-            data: data.path().to_owned(),
-        };
-        let broker = EmbeddedBroker::start(options).await.unwrap();
-        let bus = Bus::connect(broker.connect_options("gateway-test"))
-            .await
-            .unwrap();
-        provision::apply(&bus, provision::Storage::default())
-            .await
-            .unwrap();
+        let kit = Kit::start().await;
+        let bus = kit.connect("gateway").await;
         let account: AccountId = "acme".parse().unwrap();
         let secret = keys::create(&bus, &account, "tests").await.unwrap().secret;
         let options = GatewayOptions {
@@ -72,13 +57,12 @@ impl Platform {
             secret,
             router,
             exported,
-            broker: Some(broker),
-            _data: data,
+            kit,
         }
     }
 
-    pub async fn stop_broker(mut self) -> Self {
-        self.broker.take().unwrap().stop().await;
+    pub async fn stop_broker(self) -> Self {
+        self.kit.broker().stop(0).await;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use async_nats::{Client, Event, ServerAddr, jetstream};
-use colloquy_contract::Bucket;
+use colloquy_contract::{Bucket, permissions};
 use rand::Rng;
 
 use crate::{Artifacts, BusError, Kv, Result};
@@ -58,6 +58,8 @@ impl Bus {
         let addresses = addresses(&options.url, &shown)?;
         let mut nats = async_nats::ConnectOptions::new()
             .name(&options.name)
+            // Replies to us are nobody else's to read.
+            .custom_inbox_prefix(permissions::inbox_prefix(&options.name))
             .connection_timeout(Duration::from_secs(10))
             .ping_interval(Duration::from_secs(20))
             .request_timeout(Some(ACK_TIMEOUT))

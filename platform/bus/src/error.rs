@@ -31,6 +31,27 @@ pub enum BusError {
         /// Why.
         source: Source,
     },
+    /// The broker's settings can lose data, and only a person can mend them.
+    #[error("refused, because data could be lost; nothing was changed\n{reasons}")]
+    Unsafe {
+        /// Each with what to do, a line each.
+        reasons: String,
+    },
+    /// A consumer or bucket of the contract is not there.
+    #[error("{what} is not there; make it with 'colloquy streams apply'")]
+    NotProvisioned {
+        /// Which.
+        what: String,
+    },
+    /// The broker does not let us.
+    #[error(
+        "the broker denied {subject}; give this user the permissions that \
+         'colloquy contract permissions' prints"
+    )]
+    Denied {
+        /// What was denied, such as `Publish to "accounts.acme.created"`.
+        subject: String,
+    },
     /// A fact could not be stored; it may or may not have been.
     #[error("no acknowledgement for {what} after {attempts} attempts")]
     Publish {

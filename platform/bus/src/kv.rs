@@ -1,8 +1,14 @@
 //! Key-value buckets with compare-and-set.
 
-use async_nats::jetstream::{self, kv};
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    self,
+    consumer::{DeliverPolicy, pull},
+    kv,
+};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{BusError, Result};
@@ -14,6 +20,53 @@ const UPDATE_ATTEMPTS: u32 = 64;
 #[derive(Debug, Clone)]
 pub struct Kv {
     store: kv::Store,
+}
+
+/// How long the next key may take.
+const KEY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// JetStream's code for a wrong expected sequence on a replicated stream.
+const WRONG_LAST_SEQUENCE_CONSTANT: u64 = 10_164;
+
+/// Keys of a bucket, one after the other.
+pub struct Keys {
+    kv: Kv,
+    messages: pull::Ordered,
+    pending: u64,
+}
+
+impl Keys {
+    /// The next key; `None` after the last. An error ends the listing.
+    pub async fn next(&mut self) -> Result<Option<String>> {
+        while self.pending > 0 {
+            let next = tokio::time::timeout(KEY_TIMEOUT, self.messages.next())
+                .await
+                .map_err(|_| BusError::TimedOut {
+                    what: "listing the keys of a bucket",
+                    limit: KEY_TIMEOUT,
+                })?;
+            let message = match next {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err(self.kv.error("list", error)),
+                None => return Err(self.kv.error("list", "the consumer ended")),
+            };
+            self.pending = match message.info() {
+                Ok(info) => info.pending,
+                Err(error) => return Err(self.kv.error("list", error)),
+            };
+            // A deleted key is a message that says so.
+            let headers = message.headers.as_ref();
+            let deleted = headers
+                .and_then(|headers| headers.get("KV-Operation"))
+                .is_some();
+            if let Some(key) = message.subject.strip_prefix(&self.kv.store.prefix)
+                && !deleted
+            {
+                return Ok(Some(key.to_owned()));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A value and the revision it was read at.
@@ -54,11 +107,29 @@ impl Kv {
         }
     }
 
+    /// The value of a key as it stands, readable or not; `None` if there is none.
+    pub async fn get_bytes(&self, key: &str) -> Result<Option<Versioned<Bytes>>> {
+        let entry = self
+            .store
+            .entry(key)
+            .await
+            .map_err(|error| self.error("get", error))?;
+        let entry = entry.filter(|entry| entry.operation == kv::Operation::Put);
+        Ok(entry.map(|entry| Versioned {
+            value: entry.value,
+            revision: entry.revision,
+        }))
+    }
+
     /// Creates a key; `false` if it exists.
     pub async fn create<T: Serialize>(&self, key: &str, value: &T) -> Result<bool> {
         match self.store.create(key, self.encode(value)?).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error)
+                if error.kind() == kv::CreateErrorKind::AlreadyExists || is_conflict(&error) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(self.error("create", error)),
         }
     }
@@ -108,9 +179,55 @@ impl Kv {
     ) -> Result<bool> {
         match self.store.update(key, self.encode(value)?, revision).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
+            Err(error)
+                if error.kind() == kv::UpdateErrorKind::WrongLastRevision
+                    || is_conflict(&error) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(self.error("update", error)),
         }
+    }
+
+    /// Deletes a key if it is still at `revision`; `false` if not.
+    pub async fn delete_at(&self, key: &str, revision: u64) -> Result<bool> {
+        match self.store.delete_expect_revision(key, Some(revision)).await {
+            Ok(()) => Ok(true),
+            Err(error)
+                if error.kind() == kv::DeleteErrorKind::WrongLastRevision
+                    || is_conflict(&error) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(self.error("delete", error)),
+        }
+    }
+
+    /// The keys that match a filter such as `account.*`, one after the other: those that are there
+    /// now, and maybe some that are made meanwhile.
+    pub async fn keys(&self, filter: &str) -> Result<Keys> {
+        let config = pull::OrderedConfig {
+            filter_subject: format!("{}{filter}", self.store.prefix),
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            headers_only: true,
+            ..pull::OrderedConfig::default()
+        };
+        let consumer = self
+            .store
+            .stream
+            .create_consumer(config)
+            .await
+            .map_err(|error| self.error("list", error))?;
+        let pending = consumer.cached_info().num_pending;
+        let messages = consumer
+            .messages()
+            .await
+            .map_err(|error| self.error("list", error))?;
+        Ok(Keys {
+            kv: self.clone(),
+            messages,
+            pending,
+        })
     }
 
     /// All keys that match a filter such as `account.*` with their values, at most `limit`.
@@ -189,4 +306,15 @@ impl Kv {
             source: source.into(),
         }
     }
+}
+
+/// Whether a replicated bucket says that the key has another revision.
+fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    // Bounded: an error chain deeper than this says nothing more.
+    chain.take(16).any(|error| {
+        error
+            .downcast_ref::<jetstream::Error>()
+            .is_some_and(|error| error.error_code().0 == WRONG_LAST_SEQUENCE_CONSTANT)
+    })
 }

@@ -3,7 +3,8 @@
 //! - [`Bus`] is the connection. It [states facts](Bus::state_first) for good: a fact is stored
 //!   once however often it is stated, and `Ok` means that the stream has acknowledged it.
 //! - [`worker`] is the kit that services run in: it pulls, bounds, heartbeats, traces, publishes,
-//!   settles, retries, dead-letters and drains, so that a service is only its handler.
+//!   settles, retries, dead-letters and drains, so that a service is only its handler;
+//!   [`deadletters`] is what operators do with what it gave up on.
 //! - [`artifacts`] keeps heavy things under content-hash names and verifies what it reads.
 //! - [`kv`] is compare-and-set over key-value buckets, [`log`] reads facts back, [`rpc`] asks and
 //!   answers, [`provision`] makes the broker agree with the contract.
@@ -13,7 +14,7 @@
 
 pub mod artifacts;
 mod connect;
-mod deadletter;
+pub mod deadletters;
 pub mod embedded;
 mod error;
 pub mod kv;
@@ -21,8 +22,11 @@ pub mod log;
 pub mod provision;
 mod publish;
 mod pull;
+mod reprocess;
 pub mod rpc;
+pub mod scan;
 mod settle;
+mod storage;
 mod trace;
 pub mod worker;
 
@@ -31,4 +35,6 @@ pub use connect::{Bus, ConnectOptions, Credentials};
 pub use error::{BusError, Result};
 pub use kv::Kv;
 pub use publish::Stated;
+pub use reprocess::Restated;
+pub use storage::Fullest;
 pub use tokio_util::sync::CancellationToken;

@@ -99,6 +99,96 @@ impl Follow {
     }
 }
 
+/// How long the next fact of a replay may take before the log is asked again whether there is one.
+const REPLAY_QUIET: Duration = Duration::from_secs(5);
+
+/// How often in a row a replay may fail to read before its caller is told.
+const REPLAY_ATTEMPTS: u32 = 5;
+
+/// The facts that stand in the log, in order, and then its end. What is stated meanwhile may come
+/// or not; what is purged meanwhile does not hold it up.
+pub struct Replay {
+    bus: Bus,
+    family: Family,
+    filters: Vec<String>,
+    next_sequence: u64,
+    follow: Option<Follow>,
+    pending: u64,
+}
+
+impl Replay {
+    /// How many facts are still to come, as of the last that came.
+    pub const fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// Whatever comes next; `None` at the end of the log. Reading goes on where it was after an
+    /// error.
+    pub async fn next_entry(&mut self) -> Result<Option<Entry>> {
+        let mut attempt = 1;
+        loop {
+            match self.step().await {
+                Ok(Step::Entry(entry)) => return Ok(Some(entry)),
+                Ok(Step::End) => return Ok(None),
+                // The log itself says what is left, each time it is opened.
+                Ok(Step::Again) => {}
+                Err(error) if attempt == REPLAY_ATTEMPTS => return Err(error),
+                Err(error) => {
+                    tracing::warn!(
+                        attempt,
+                        error = crate::error::chain(&error),
+                        "the log cannot be read; trying again"
+                    );
+                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
+                    self.follow = None;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step> {
+        let Some(follow) = &mut self.follow else {
+            let opening = self
+                .bus
+                .follow(self.family, self.filters.clone(), self.next_sequence);
+            let follow = opening.await?;
+            self.pending = follow.backlog();
+            self.follow = Some(follow);
+            return Ok(if self.pending == 0 {
+                Step::End
+            } else {
+                Step::Again
+            });
+        };
+        if self.pending == 0 {
+            return Ok(Step::End);
+        }
+        match tokio::time::timeout(REPLAY_QUIET, follow.next_entry()).await {
+            Ok(entry) => {
+                let entry = entry?;
+                // A reader that was opened again may begin a little earlier.
+                if entry.sequence < self.next_sequence {
+                    return Ok(Step::Again);
+                }
+                self.next_sequence = entry.sequence + 1;
+                self.pending = entry.pending;
+                Ok(Step::Entry(entry))
+            }
+            Err(_) => {
+                self.follow = None;
+                Ok(Step::Again)
+            }
+        }
+    }
+}
+
+enum Step {
+    Entry(Entry),
+    End,
+    Again,
+}
+
 impl Bus {
     /// Every fact about one thing, oldest first.
     pub async fn history(&self, scope: &Scope) -> Result<Vec<Logged>> {
@@ -106,7 +196,7 @@ impl Bus {
             let mut found = Vec::new();
             let filter = scope.history_filter();
             let family = family(scope);
-            if !self.any(family, &filter).await? {
+            if !self.stands(family, &filter).await? {
                 return Ok(found);
             }
             let mut follow = self.follow(family, vec![filter], 1).await?;
@@ -146,6 +236,85 @@ impl Bus {
         open(self.jetstream(), stream, config).await
     }
 
+    /// The facts that match the filters and stand in the log now, from a stream sequence on.
+    pub fn replay(&self, family: Family, filters: Vec<String>, from_sequence: u64) -> Replay {
+        Replay {
+            bus: self.clone(),
+            family,
+            filters,
+            next_sequence: from_sequence,
+            follow: None,
+            pending: 0,
+        }
+    }
+
+    /// How many messages match the filters from a stream sequence on.
+    pub async fn waiting(
+        &self,
+        family: Family,
+        filters: Vec<String>,
+        from_sequence: u64,
+    ) -> Result<u64> {
+        let config = pull::OrderedConfig {
+            filter_subjects: filters,
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: from_sequence.max(1),
+            },
+            ..pull::OrderedConfig::default()
+        };
+        self.count(family, config).await
+    }
+
+    /// The sequence from which on everything was stored at or after a time.
+    pub async fn sequence_since(&self, family: Family, time: jiff::Timestamp) -> Result<u64> {
+        let name = streams::of(family).name;
+        // Taken first: whatever is stored from here on is later than the time, or is counted.
+        let last = self.last_sequence(family).await?;
+        let start_time = async_nats::datetime::parse_rfc3339(&time.to_string())
+            .map_err(|error| log_error(name, error))?;
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartTime { start_time },
+            headers_only: true,
+            ..pull::OrderedConfig::default()
+        };
+        let mut follow = open(self.jetstream(), name, config).await?;
+        if follow.backlog() == 0 {
+            return Ok(last + 1);
+        }
+        let first = tokio::time::timeout(HISTORY_TIMEOUT, follow.messages.next())
+            .await
+            .map_err(|_| BusError::TimedOut {
+                what: "reading the log from a time",
+                limit: HISTORY_TIMEOUT,
+            })?;
+        match first {
+            Some(Ok(message)) => message
+                .info()
+                .map(|info| info.stream_sequence)
+                .map_err(|error| log_error(name, error)),
+            Some(Err(error)) => Err(log_error(name, error)),
+            None => Err(log_error(name, "the consumer ended")),
+        }
+    }
+
+    async fn count(&self, family: Family, config: pull::OrderedConfig) -> Result<u64> {
+        let name = streams::of(family).name;
+        let stream = self
+            .jetstream()
+            .get_stream_no_info(name)
+            .await
+            .map_err(|error| log_error(name, error))?;
+        let consumer = stream
+            .create_consumer(config)
+            .await
+            .map_err(|error| log_error(name, error))?;
+        let info = consumer.cached_info();
+        let waiting = info.num_pending;
+        // The broker drops it by itself after a while if this is lost.
+        let _ = stream.delete_consumer(&info.name).await;
+        Ok(waiting)
+    }
+
     /// The sequence of the newest message of a family's stream; 0 if there is none.
     pub async fn last_sequence(&self, family: Family) -> Result<u64> {
         let name = streams::of(family).name;
@@ -158,7 +327,7 @@ impl Bus {
     }
 
     /// Whether any message matches the filter. One round trip.
-    async fn any(&self, family: Family, filter: &str) -> Result<bool> {
+    pub async fn stands(&self, family: Family, filter: &str) -> Result<bool> {
         use async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
         let name = streams::of(family).name;
         let stream = self

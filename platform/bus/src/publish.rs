@@ -1,9 +1,10 @@
 //! Stating facts: once for good, acknowledged, with bounded retries.
 //!
-//! A fact's subject may hold one message (`Nats-Expected-Last-Subject-Sequence: 0`). If one is
-//! there already and has our id, we have stated it before; if it has another id, somebody stated
-//! something else, and that is a conflict. Unlike the broker's duplicate window this holds for as
-//! long as the log does. A fact that may be stated again (`conversation.failed`, after it was
+//! A fact's subject may hold one message of each revision, guarded by
+//! `Nats-Expected-Last-Subject-Sequence`. If the one that stands there has our id, we have stated it
+//! before. If it has a higher revision, ours is superseded and need not be stated. If it has a lower
+//! one, ours follows it. If it has the same one and another id, somebody stated something else, and
+//! that is a conflict. Unlike the broker's duplicate window this holds for as long as the log does. A fact that may be stated again (`conversation.failed`, after it was
 //! redriven) is guarded by the sequence of the last one instead.
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ use async_nats::{
 };
 use colloquy_contract::{
     Envelope, Fact, FactType, Scope,
-    envelope::{EnvelopeError, header},
+    envelope::{EnvelopeError, FIRST_REVISION, header},
     facts::FactData,
     streams,
     subject::{SubjectError, template},
@@ -108,6 +109,7 @@ impl Bus {
         message: Outgoing<'_>,
     ) -> Result<Stated> {
         let fact_type = message.envelope.fact_type;
+        let revision = message.envelope.revision;
         let mut expected = 0;
         let mut attempt = 1;
         loop {
@@ -116,13 +118,19 @@ impl Bus {
                 Err(error) if is_conflict(&error) => {
                     let standing = last_on_subject(stream, &message.subject).await?;
                     match standing {
-                        Some((id, sequence)) if id == message.envelope.id.to_string() => {
+                        // Ours, or a newer revision that supersedes it.
+                        Some(standing)
+                            if standing.id == message.envelope.id.to_string()
+                                || standing.revision > revision =>
+                        {
                             return Ok(Stated {
-                                sequence,
+                                sequence: standing.sequence,
                                 repeated: true,
                             });
                         }
-                        Some((_, sequence)) if may_repeat(fact_type) => expected = sequence,
+                        Some(standing) if standing.revision < revision || may_repeat(fact_type) => {
+                            expected = standing.sequence;
+                        }
                         Some(_) => {
                             return Err(BusError::Conflict {
                                 what: fact_type.to_string(),
@@ -232,15 +240,24 @@ where
     }
 }
 
-/// Id and sequence of the last message on a subject.
-async fn last_on_subject(stream: &Stream<()>, subject: &str) -> Result<Option<(String, u64)>> {
+/// The last message on a subject.
+struct Standing {
+    id: String,
+    revision: u32,
+    sequence: u64,
+}
+
+async fn last_on_subject(stream: &Stream<()>, subject: &str) -> Result<Option<Standing>> {
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => {
-            let id = message
-                .headers
-                .get(header::ID)
-                .map(|id| id.as_str().to_owned());
-            Ok(Some((id.unwrap_or_default(), message.sequence)))
+            let get = |name: &str| message.headers.get(name).map(|value| value.as_str());
+            Ok(Some(Standing {
+                id: get(header::ID).unwrap_or_default().to_owned(),
+                revision: get(header::REVISION)
+                    .and_then(|revision| revision.parse().ok())
+                    .unwrap_or(FIRST_REVISION),
+                sequence: message.sequence,
+            }))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(BusError::Log {

@@ -15,12 +15,11 @@
 //! Promise: a fact is settled as done only after everything that follows from it is in the log.
 //! Handling is at least once; a handler that runs twice states the same facts, which stand once.
 
+mod captor;
+
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use async_nats::{
-    Message,
-    jetstream::consumer::{AckPolicy, DeliverPolicy, pull},
-};
+use async_nats::Message;
 use colloquy_contract::{
     ArtifactRef, Bucket, Envelope, Fact, FactType, Scope, Subject,
     facts::{FactInput, Family},
@@ -35,9 +34,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use captor::Captor;
+
 use crate::{
     Artifacts, Bus, BusError, Result,
     error::chain,
+    provision,
     pull::Puller,
     settle::{Settlement, Ticket},
     trace,
@@ -205,9 +207,6 @@ impl From<BusError> for Failure {
     }
 }
 
-/// How long the broker waits for a settlement or a sign of life before it delivers again.
-const ACK_WAIT: Duration = Duration::from_secs(30);
-
 /// How often a sign of life is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -224,7 +223,8 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 /// back, at the latest `grace` (and a little) later.
 ///
 /// # Errors
-/// Only if the consumer cannot be set up at the start; afterwards trouble is logged and retried.
+/// Only at the start, if the service's consumer is not there (see [`provision::service`]) or the
+/// broker cannot be asked; afterwards trouble is logged and retried.
 pub async fn run<S: Service>(
     bus: Bus,
     service: Arc<S>,
@@ -232,7 +232,7 @@ pub async fn run<S: Service>(
     grace: Duration,
 ) -> Result<()> {
     let runner = Arc::new(Runner::new(bus, service)?);
-    runner.ensure_consumer().await?;
+    runner.need_consumer().await?;
     tracing::info!(
         service = S::NAME,
         concurrency = runner.policy.concurrency,
@@ -243,6 +243,7 @@ pub async fn run<S: Service>(
     for _ in 0..runner.policy.concurrency {
         slots.spawn(runner.clone().slot(drain.clone(), cancel.clone()));
     }
+    slots.spawn(runner.captor().run(drain.clone()));
     drain.cancelled().await;
     let timer = async {
         tokio::time::sleep(grace).await;
@@ -270,12 +271,13 @@ struct Runner<S> {
     service: Arc<S>,
     policy: Policy,
     stream: &'static str,
+    family: Family,
     metrics: Metrics,
 }
 
 impl<S: Service> Runner<S> {
     fn new(bus: Bus, service: Arc<S>) -> Result<Self> {
-        let stream = stream_of(S::Input::TYPES).ok_or_else(|| {
+        let family = provision::family_of(S::Input::TYPES).ok_or_else(|| {
             BusError::Settings(format!(
                 "service {} must react to facts of one stream",
                 S::NAME
@@ -286,39 +288,28 @@ impl<S: Service> Runner<S> {
             bus,
             service,
             policy,
-            stream,
+            stream: streams::of(family).name,
+            family,
             metrics: Metrics::new(),
         })
     }
 
-    /// Creates the durable consumer or makes it agree with what the service declares.
-    async fn ensure_consumer(&self) -> Result<()> {
-        let config = pull::Config {
-            durable_name: Some(S::NAME.to_owned()),
-            description: Some(format!("Service {}", S::NAME)),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
-            // Unlimited: attempts are counted by the kit, which keeps a copy before it gives up.
-            max_deliver: -1,
-            deliver_policy: DeliverPolicy::All,
-            filter_subjects: S::Input::TYPES
-                .iter()
-                .copied()
-                .map(Subject::filter)
-                .collect(),
-            max_ack_pending: 10_000,
-            // No backoff list: it would override the delays of our NAKs.
-            ..pull::Config::default()
-        };
-        self.bus
-            .jetstream()
-            .create_consumer_on_stream(config, self.stream)
-            .await
-            .map(drop)
-            .map_err(|error| BusError::Provision {
-                what: format!("consumer {}", S::NAME),
-                source: error.into(),
-            })
+    /// The provisioner makes the durable consumer; a service may lack the right to.
+    async fn need_consumer(&self) -> Result<()> {
+        if provision::has_consumer(&self.bus, self.stream, S::NAME).await? {
+            return Ok(());
+        }
+        Err(BusError::NotProvisioned {
+            what: format!("consumer {} of stream {}", S::NAME, self.stream),
+        })
+    }
+
+    fn captor(&self) -> Captor {
+        Captor {
+            bus: self.bus.clone(),
+            service: S::NAME,
+            family: self.family,
+        }
     }
 
     /// One permit's life: pull, handle, settle, again.
@@ -339,7 +330,7 @@ impl<S: Service> Runner<S> {
         puller.close().await;
     }
 
-    /// After a failed pull: a pause, and a consumer that is there again if it was lost.
+    /// After a failed pull: a pause, and a word if the consumer was lost.
     async fn recover(&self, error: BusError, drain: &CancellationToken) {
         tracing::warn!(
             service = S::NAME,
@@ -350,7 +341,7 @@ impl<S: Service> Runner<S> {
             () = drain.cancelled() => return,
             () = tokio::time::sleep(PULL_PAUSE) => {}
         }
-        if let Err(error) = self.ensure_consumer().await {
+        if let Err(error) = self.need_consumer().await {
             tracing::warn!(
                 service = S::NAME,
                 error = chain(&error),
@@ -617,14 +608,6 @@ fn retry_delay(policy: &Policy, attempt: u32) -> Duration {
     rand::rng().random_range(full / 2..=full)
 }
 
-fn stream_of(types: &[FactType]) -> Option<&'static str> {
-    let family: Family = types.first()?.family();
-    types
-        .iter()
-        .all(|fact| fact.family() == family)
-        .then(|| streams::of(family).name)
-}
-
 /// Counters of a service. Labels hold no ids.
 struct Metrics {
     duration: Histogram<f64>,
@@ -688,16 +671,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_service_reads_one_stream() {
-        use FactType::{AccountCreated, ConversationDecoded, ConversationReceived};
-        assert_eq!(
-            stream_of(&[ConversationReceived, ConversationDecoded]),
-            Some("CONVERSATIONS")
-        );
-        assert_eq!(stream_of(&[ConversationReceived, AccountCreated]), None);
-        assert_eq!(stream_of(&[]), None);
     }
 }

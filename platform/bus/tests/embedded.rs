@@ -3,8 +3,6 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod support;
-
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -13,13 +11,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-use colloquy_bus::embedded::EmbeddedBroker;
+use colloquy_bus::{
+    Bus,
+    embedded::{EmbeddedBroker, EmbeddedOptions},
+    provision::{self, Storage},
+};
 use colloquy_contract::facts::ConversationIndexed;
-
-use support::{conversation, options, start};
+use colloquy_testkit::conversation;
 
 /// Tells this test binary to run a broker and wait to be killed.
 const CHILD: &str = "COLLOQUY_TEST_BROKER_FOLDER";
+
+/// An embedded broker with every stream and bucket, and a connection to it.
+struct Embedded {
+    bus: Bus,
+    broker: EmbeddedBroker,
+    folder: tempfile::TempDir,
+}
+
+fn options(folder: &Path) -> EmbeddedOptions {
+    EmbeddedOptions {
+        program: colloquy_assets::nats_server().unwrap(),
+        data: folder.to_owned(),
+    }
+}
+
+async fn start() -> Embedded {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = EmbeddedBroker::start(options(folder.path())).await.unwrap();
+    let bus = Bus::connect(broker.connect_options("test")).await.unwrap();
+    provision::apply(&bus, Storage::default()).await.unwrap();
+    Embedded {
+        bus,
+        broker,
+        folder,
+    }
+}
 
 /// Processes of `nats-server` that use the folder.
 fn brokers_of(folder: &Path) -> Vec<i32> {

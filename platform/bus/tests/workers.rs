@@ -14,11 +14,13 @@ use std::{
 
 use colloquy_bus::{
     Bus, CancellationToken,
+    deadletters::{DeadLetterFilter, Redriven},
+    provision,
     worker::{self, Context, Failure, Policy, Service},
 };
 use colloquy_contract::{
     Fact, FactType, Scope,
-    facts::{ConversationErased, ConversationErasureRequested},
+    facts::{ConversationErased, ConversationErasureRequested, FactInput},
 };
 use tokio::task::JoinHandle;
 
@@ -80,7 +82,15 @@ struct Running {
 }
 
 impl Running {
-    fn start(bus: &Bus, service: Arc<Eraser>) -> Self {
+    async fn start(bus: &Bus, service: Arc<Eraser>) -> Self {
+        provision::service(bus, Eraser::NAME, ConversationErasureRequested::TYPES)
+            .await
+            .unwrap();
+        Self::resume(bus, service)
+    }
+
+    /// With the consumer as it is.
+    fn resume(bus: &Bus, service: Arc<Eraser>) -> Self {
         let drain = CancellationToken::new();
         let running = worker::run(
             bus.clone(),
@@ -141,7 +151,7 @@ const GIVEN_UP: [FactType; 2] = [
 #[tokio::test]
 async fn what_follows_is_stated_and_caused() {
     let test = start().await;
-    let running = Running::start(&test.bus, Eraser::new(|_| Ok(())));
+    let running = Running::start(&test.bus, Eraser::new(|_| Ok(()))).await;
     let scope = request(&test).await;
     assert_eq!(
         facts_until(&test, &scope, FactType::ConversationErased).await,
@@ -163,7 +173,7 @@ async fn a_failure_that_passes_is_retried() {
         2 => panic!("a handler may panic"),
         _ => Ok(()),
     });
-    let running = Running::start(&test.bus, service.clone());
+    let running = Running::start(&test.bus, service.clone()).await;
     let scope = request(&test).await;
     assert_eq!(
         facts_until(&test, &scope, FactType::ConversationErased).await,
@@ -181,7 +191,7 @@ async fn attempts_used_up_become_a_dead_letter_and_an_end() {
             reason: "never".to_owned(),
         })
     });
-    let running = Running::start(&test.bus, service.clone());
+    let running = Running::start(&test.bus, service.clone()).await;
     let scope = request(&test).await;
     assert_eq!(
         facts_until(&test, &scope, FactType::ConversationFailed).await,
@@ -205,7 +215,7 @@ async fn what_never_works_is_not_retried() {
             reason: "no".to_owned(),
         })
     });
-    let running = Running::start(&test.bus, service.clone());
+    let running = Running::start(&test.bus, service.clone()).await;
     let scope = request(&test).await;
     assert_eq!(
         facts_until(&test, &scope, FactType::ConversationFailed).await,
@@ -219,10 +229,10 @@ async fn what_never_works_is_not_retried() {
 async fn two_share_the_load() {
     let test = start().await;
     let services = [Eraser::new(|_| Ok(())), Eraser::new(|_| Ok(()))];
-    let running: Vec<_> = services
-        .iter()
-        .map(|service| Running::start(&test.bus, service.clone()))
-        .collect();
+    let mut running = Vec::new();
+    for service in &services {
+        running.push(Running::start(&test.bus, service.clone()).await);
+    }
     let mut scopes = Vec::new();
     for _ in 0..60 {
         scopes.push(request(&test).await);
@@ -249,7 +259,7 @@ async fn draining_hands_back_what_is_not_done() {
         behaviour: Box::new(|_| Ok(())),
         takes: Duration::from_secs(600),
     });
-    let running = Running::start(&test.bus, slow.clone());
+    let running = Running::start(&test.bus, slow.clone()).await;
     let scope = request(&test).await;
     for _ in 0..1_000 {
         if slow.handled() == 1 {
@@ -260,11 +270,222 @@ async fn draining_hands_back_what_is_not_done() {
     assert_eq!(slow.handled(), 1);
     running.stop().await;
     // Handed back, not timed out: the next one has it at once.
-    let next = Running::start(&test.bus, Eraser::new(|_| Ok(())));
+    let next = Running::start(&test.bus, Eraser::new(|_| Ok(()))).await;
     let facts = tokio::time::timeout(
         Duration::from_secs(10),
         facts_until(&test, &scope, FactType::ConversationErased),
     );
     assert_eq!(facts.await.unwrap(), DONE);
     next.stop().await;
+}
+
+/// Waits until the facts of a conversation are these.
+async fn facts_become(test: &TestBroker, scope: &Scope, expected: &[FactType]) {
+    let mut facts = Vec::new();
+    for _ in 0..1_000 {
+        let history = test.bus.history(scope).await.unwrap();
+        facts = history
+            .iter()
+            .map(|logged| logged.envelope.fact_type)
+            .collect();
+        if facts == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{facts:?} instead of {expected:?}");
+}
+
+#[tokio::test]
+async fn a_redriven_dead_letter_keeps_its_history_and_comes_to_its_end() {
+    let test = start().await;
+    let broken = Eraser::new(|_| {
+        Err(Failure::Permanent {
+            reason: "the disk is \u{201c}full\u{201d}".to_owned(),
+        })
+    });
+    let running = Running::start(&test.bus, broken).await;
+    let scope = request(&test).await;
+    facts_become(&test, &scope, &GIVEN_UP).await;
+    let all = DeadLetterFilter::default();
+    let first = test.bus.dead_letters(&all, 0, 10).await.unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].scope(), Some(scope.clone()));
+    assert_eq!(
+        first[0].fact(),
+        Some(FactType::ConversationErasureRequested)
+    );
+    assert_eq!(
+        (first[0].service.as_str(), first[0].attempts),
+        ("eraser", 1)
+    );
+    // Still broken: it fails again, which is another failure and another dead letter.
+    assert_eq!(test.bus.redrive(1).await.unwrap(), Redriven::Done);
+    let failed = FactType::ConversationFailed;
+    facts_become(&test, &scope, &[GIVEN_UP[0], failed, failed]).await;
+    let second = test.bus.dead_letters(&all, 0, 10).await.unwrap();
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert_eq!(second[0].sequence, 2);
+    assert_eq!(second[0].subject, first[0].subject);
+    assert_eq!(second[0].id, first[0].id, "it is the same fact");
+    assert_eq!(second[0].history.len(), 1);
+    assert_eq!(second[0].history[0].sequence, 1);
+    assert!(second[0].history[0].error.starts_with("the disk is"));
+    running.stop().await;
+    // Mended.
+    let running = Running::start(&test.bus, Eraser::new(|_| Ok(()))).await;
+    assert_eq!(test.bus.redrive(2).await.unwrap(), Redriven::Done);
+    assert_eq!(test.bus.redrive(2).await.unwrap(), Redriven::Gone);
+    let erased = FactType::ConversationErased;
+    facts_become(&test, &scope, &[GIVEN_UP[0], failed, failed, erased]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_found_by_service_account_error_and_age() {
+    let test = start().await;
+    let broken = Eraser::new(|_| {
+        Err(Failure::Permanent {
+            reason: "Out of Cheese".to_owned(),
+        })
+    });
+    let running = Running::start(&test.bus, broken).await;
+    let scope = request(&test).await;
+    facts_become(&test, &scope, &GIVEN_UP).await;
+    running.stop().await;
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    let none = DeadLetterFilter::default;
+    let text = |text: &str| Some(text.to_owned());
+    for (filter, found) in [
+        (
+            DeadLetterFilter {
+                service: text("eraser"),
+                ..none()
+            },
+            1,
+        ),
+        (
+            DeadLetterFilter {
+                service: text("other"),
+                ..none()
+            },
+            0,
+        ),
+        (
+            DeadLetterFilter {
+                account: "acme".parse().ok(),
+                ..none()
+            },
+            1,
+        ),
+        (
+            DeadLetterFilter {
+                account: "acme-2".parse().ok(),
+                ..none()
+            },
+            0,
+        ),
+        (
+            DeadLetterFilter {
+                error: text("out of cheese"),
+                ..none()
+            },
+            1,
+        ),
+        (
+            DeadLetterFilter {
+                error: text("milk"),
+                ..none()
+            },
+            0,
+        ),
+        (
+            DeadLetterFilter {
+                before: Some(now - hour),
+                ..none()
+            },
+            0,
+        ),
+        (
+            DeadLetterFilter {
+                since: Some(now - hour),
+                ..none()
+            },
+            1,
+        ),
+    ] {
+        let letters = test.bus.dead_letters(&filter, 0, 10).await.unwrap();
+        assert_eq!(letters.len(), found, "{filter:?}");
+    }
+    let (letter, data) = test.bus.dead_letter(1).await.unwrap().unwrap();
+    assert_eq!(letter.error, "Out of Cheese");
+    assert!(
+        String::from_utf8(data)
+            .unwrap()
+            .contains("\"reason\":\"test\"")
+    );
+    assert!(test.bus.discard(1).await.unwrap());
+    assert!(!test.bus.discard(1).await.unwrap());
+    assert_eq!(test.bus.dead_letter(1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_processed_again_is_stated_as_a_new_revision() {
+    let test = start().await;
+    let running = Running::start(&test.bus, Eraser::new(|_| Ok(()))).await;
+    let scope = request(&test).await;
+    facts_become(&test, &scope, &DONE).await;
+    let reacts = ConversationErasureRequested::TYPES;
+    let again = test.bus.reprocess(&scope, reacts).await.unwrap().unwrap();
+    assert_eq!((again.fact, again.revision), (reacts[0], 2));
+    facts_become(&test, &scope, &[DONE[0], DONE[1], DONE[0], DONE[1]]).await;
+    let history = test.bus.history(&scope).await.unwrap();
+    let revisions: Vec<u32> = history.iter().map(|f| f.envelope.revision).collect();
+    assert_eq!(revisions, [1, 1, 2, 2]);
+    // What was stated before is not stated again: the newer revision supersedes it.
+    let late = test.bus.state(&history[1].envelope, &history[1].fact).await;
+    assert!(late.unwrap().repeated);
+    assert_eq!(test.bus.history(&scope).await.unwrap().len(), 4);
+    assert_eq!(
+        test.bus.reprocess(&conversation(), reacts).await.unwrap(),
+        None
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_broker_gave_up_on_becomes_a_dead_letter() {
+    let test = start().await;
+    let service = Eraser::new(|_| Ok(()));
+    provision::service(&test.bus, Eraser::NAME, ConversationErasureRequested::TYPES)
+        .await
+        .unwrap();
+    let scope = request(&test).await;
+    let sequence = test.bus.history(&scope).await.unwrap()[0].sequence;
+    // A broker that gives up at once, as it would after a process died at each delivery.
+    support::exhaust_deliveries(&test, "CONVERSATIONS", Eraser::NAME).await;
+    let running = Running::resume(&test.bus, service.clone());
+    facts_become(&test, &scope, &GIVEN_UP).await;
+    let all = DeadLetterFilter::default();
+    let letters = test.bus.dead_letters(&all, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].stream_sequence, sequence);
+    assert!(letters[0].error.contains("the broker gave up"));
+    assert_eq!(service.handled(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_without_its_consumer_says_so() {
+    let test = start().await;
+    let service = Eraser::new(|_| Ok(()));
+    let drain = CancellationToken::new();
+    let error = worker::run(test.bus.clone(), service, drain, Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("colloquy streams apply"),
+        "{error}"
+    );
 }

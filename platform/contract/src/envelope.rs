@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::{
     facts::{DataError, Fact, FactType},
     ids::{FactId, IdError},
-    subject::{Scope, Subject, SubjectError},
+    subject::{Scope, Subject, SubjectError, redriven_from},
 };
 
 /// Names of the headers.
@@ -30,6 +30,8 @@ pub mod header {
     pub const DATA_SCHEMA: &str = "ce-dataschema";
     /// Extension: the fact that caused this one.
     pub const CAUSATION: &str = "ce-causationid";
+    /// Extension: which statement of this fact it is, from 1; absent for the first.
+    pub const REVISION: &str = "ce-revision";
     /// Extension: the id that all facts about the same thing share.
     pub const CORRELATION: &str = "ce-correlationid";
     /// Extension: W3C trace context of the publish span.
@@ -55,6 +57,9 @@ pub struct Envelope {
     pub fact_type: FactType,
     /// The fact that caused it; none for a first fact.
     pub cause: Option<FactId>,
+    /// Which statement of this fact it is: 1, or more after somebody had the conversation
+    /// processed again. A higher one supersedes the lower ones.
+    pub revision: u32,
 }
 
 /// Why a message is not a fact.
@@ -87,6 +92,9 @@ pub enum EnvelopeError {
 
 const SOURCE_PREFIX: &str = "/colloquy/";
 
+/// The revision of a fact that was stated once.
+pub const FIRST_REVISION: u32 = 1;
+
 impl Envelope {
     /// The envelope of a first fact, caused by no other.
     pub fn first(source: &str, scope: Scope, fact_type: FactType, time: Timestamp) -> Self {
@@ -98,6 +106,7 @@ impl Envelope {
             scope,
             fact_type,
             cause: None,
+            revision: FIRST_REVISION,
         }
     }
 
@@ -110,6 +119,35 @@ impl Envelope {
             scope: self.scope.clone(),
             fact_type,
             cause: Some(self.id),
+            revision: self.revision,
+        }
+    }
+
+    /// The envelope of the fact that `source` gave up on this one, as dead letter `dead_letter`.
+    /// Giving up on it again, after it was redriven, is another fact.
+    pub fn give_up(&self, source: &str, dead_letter: u64, time: Timestamp) -> Self {
+        let fact_type = FactType::ConversationFailed;
+        let name = format!("{fact_type}/{dead_letter}");
+        Self {
+            id: FactId::derived(self.id, source, &name),
+            ..self.derive(source, fact_type, time)
+        }
+    }
+
+    /// The envelope of the same fact stated anew, so that everything that follows from it is done
+    /// again. `revision` must be higher than any that stands in the history.
+    ///
+    /// For the same revision it is the same fact, however often it is stated.
+    pub fn revise(&self, source: &str, revision: u32, time: Timestamp) -> Self {
+        let name = format!("{source}/{revision}");
+        Self {
+            id: FactId::derived(self.id, &name, self.fact_type.as_str()),
+            source: source.to_owned(),
+            time,
+            scope: self.scope.clone(),
+            fact_type: self.fact_type,
+            cause: Some(self.id),
+            revision,
         }
     }
 
@@ -139,10 +177,13 @@ impl Envelope {
         if let Some(cause) = self.cause {
             headers.push((header::CAUSATION, cause.to_string()));
         }
+        if self.revision != FIRST_REVISION {
+            headers.push((header::REVISION, self.revision.to_string()));
+        }
         headers
     }
 
-    /// Reads a message: its subject, its headers by name, its data.
+    /// Reads a message: its subject (a redriven fact's too), its headers by name, its data.
     pub fn read<'a>(
         subject: &str,
         get: impl Fn(&'static str) -> Option<&'a str>,
@@ -155,7 +196,7 @@ impl Envelope {
         let Subject {
             scope,
             fact: expected,
-        } = subject.parse()?;
+        } = redriven_from(subject).parse()?;
         let found: FactType = need(header::TYPE)?.parse()?;
         if found != expected {
             return Err(EnvelopeError::Mismatch { expected, found });
@@ -172,6 +213,11 @@ impl Envelope {
             scope,
             fact_type: found,
             cause: get(header::CAUSATION).map(str::parse).transpose()?,
+            revision: get(header::REVISION).map_or(Ok(FIRST_REVISION), |revision| {
+                revision
+                    .parse()
+                    .map_err(|_| EnvelopeError::Unreadable(header::REVISION))
+            })?,
         };
         Ok((envelope, Fact::from_json(found, data)?))
     }

@@ -3,7 +3,7 @@
 //! Services know the facts they react to and the facts they state, and nothing of each other.
 //! This crate is what they share: typed [`ids`], [`facts`] and their versions, the [`envelope`]
 //! they travel in, the [`subject`]s they travel on, the specifications of the [`streams`] that
-//! keep them, and the documents ([`transcript`], [`entities`]) they refer to.
+//! keep them, the [`services`] that there are, and the documents ([`transcript`], [`entities`]) they refer to.
 //!
 //! It depends neither on an async runtime nor on a broker client.
 
@@ -11,13 +11,18 @@
 
 pub mod analysis;
 pub mod artifact;
+pub mod asyncapi;
+pub mod compat;
+pub mod control;
 pub mod entities;
 pub mod envelope;
 pub mod facts;
 pub mod ids;
+pub mod permissions;
 pub mod progress;
 pub mod schema;
 pub mod search;
+pub mod services;
 pub mod streams;
 pub mod subject;
 pub mod transcript;

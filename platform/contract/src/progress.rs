@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     analysis::Analysis,
     artifact::ArtifactRef,
-    envelope::Envelope,
+    envelope::{Envelope, FIRST_REVISION},
     facts::{CallInfo, Fact, FactType},
     ids::{AccountId, ConversationId},
+    services,
 };
 
 /// Where a conversation stands, in the words of the API.
@@ -42,6 +43,32 @@ pub struct Stage {
     pub service: String,
     /// When.
     pub at: Timestamp,
+    /// Which statement of the fact it is; above 1 after the conversation was processed again.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub revision: u32,
+}
+
+const fn first() -> u32 {
+    FIRST_REVISION
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_first(revision: &u32) -> bool {
+    *revision == FIRST_REVISION
+}
+
+impl Stage {
+    fn is(&self, fact: FactType) -> bool {
+        self.fact == fact.as_str()
+    }
+
+    /// Newer statements of the same fact stand behind older ones.
+    const fn age(&self) -> (u32, Timestamp) {
+        (self.revision, self.at)
+    }
 }
 
 /// Why a conversation did not get to its good end.
@@ -53,6 +80,9 @@ pub struct ErrorInfo {
     pub code: String,
     /// What was wrong, for a person.
     pub reason: String,
+    /// Which statement of the fact says so.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub revision: u32,
 }
 
 /// Where a conversation stands.
@@ -123,20 +153,44 @@ impl Progress {
         format!("{account}.{day}.{conversation}")
     }
 
-    /// Where it stands.
+    /// Where it stands. What was found before it was last processed again does not count.
     pub fn status(&self) -> Status {
-        let has = |fact: FactType| self.stages.iter().any(|stage| stage.fact == fact.as_str());
-        if has(FactType::ConversationErased) {
-            Status::Erased
-        } else if has(FactType::ConversationIndexed) {
+        if self
+            .stages
+            .iter()
+            .any(|s| s.is(FactType::ConversationErased))
+        {
+            return Status::Erased;
+        }
+        let current = |fact| self.current().any(move |stage: &Stage| stage.is(fact));
+        if current(FactType::ConversationIndexed) {
             Status::Completed
-        } else if self.error.is_some() {
+        } else if current(FactType::ConversationRejected) || self.has_stopped() {
             Status::Error
         } else if self.stages.len() > 1 {
             Status::Processing
         } else {
             Status::Queued
         }
+    }
+
+    /// The stages of the newest revision.
+    fn current(&self) -> impl Iterator<Item = &Stage> {
+        let newest = self.stages.iter().map(|stage| stage.revision).max();
+        self.stages
+            .iter()
+            .filter(move |stage| Some(stage.revision) == newest)
+    }
+
+    /// Whether a service gave up and has not got further since, by a redrive.
+    fn has_stopped(&self) -> bool {
+        let failed = |stage: &&Stage| stage.is(FactType::ConversationFailed);
+        self.current().filter(failed).any(|failure| {
+            let states = services::find(&failure.service).map_or(&[][..], |known| known.states);
+            !self
+                .current()
+                .any(|stage| states.iter().any(|&fact| stage.is(fact)))
+        })
     }
 
     /// When it was accepted, as far as known.
@@ -151,26 +205,30 @@ impl Progress {
 
     /// Takes a fact in; `false` if it was known.
     pub fn apply(&mut self, envelope: &Envelope, fact: &Fact) -> bool {
-        let kind = fact.fact_type().as_str();
-        if self
-            .stages
-            .iter()
-            .any(|known| known.fact == kind && known.at == envelope.time)
-        {
-            return false;
-        }
         let stage = Stage {
-            fact: kind.to_owned(),
+            fact: fact.fact_type().as_str().to_owned(),
             service: envelope.source.clone(),
             at: envelope.time,
+            revision: envelope.revision,
         };
-        let place = self.stages.partition_point(|known| known.at <= stage.at);
+        if self.stages.contains(&stage) {
+            return false;
+        }
+        let mut same_kind = self.stages.iter().filter(|known| {
+            known.fact == stage.fact || (is_stop(&known.fact) && is_stop(&stage.fact))
+        });
+        let newest = same_kind.all(|known| known.age() < stage.age());
+        let place = self.stages.partition_point(|known| {
+            (known.at, &known.fact, known.revision) <= (stage.at, &stage.fact, stage.revision)
+        });
         self.stages.insert(place, stage);
-        self.take(fact);
+        if newest {
+            self.take(fact, envelope.revision);
+        }
         true
     }
 
-    fn take(&mut self, fact: &Fact) {
+    fn take(&mut self, fact: &Fact, revision: u32) {
         match fact {
             Fact::ConversationReceived(data) => self.call = Some(data.call.clone()),
             Fact::ConversationDecoded(data) => {
@@ -193,6 +251,7 @@ impl Progress {
                     stage: data.stage.clone(),
                     code: data.code.clone(),
                     reason: data.reason.clone(),
+                    revision,
                 });
             }
             Fact::ConversationFailed(data) => {
@@ -200,6 +259,7 @@ impl Progress {
                     stage: data.stage.clone(),
                     code: "failed".to_owned(),
                     reason: data.error.clone(),
+                    revision,
                 });
             }
             _ => {}
@@ -207,12 +267,19 @@ impl Progress {
     }
 }
 
+/// Whether a fact tells of a stop, which all share the field [`Progress::error`].
+fn is_stop(fact: &str) -> bool {
+    [FactType::ConversationRejected, FactType::ConversationFailed]
+        .iter()
+        .any(|stop| stop.as_str() == fact)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         Scope,
-        facts::{ConversationIndexed, ConversationRejected},
+        facts::{ConversationFailed, ConversationIndexed, ConversationRejected},
     };
 
     fn envelope(fact: FactType, second: i64) -> Envelope {
@@ -245,6 +312,68 @@ mod tests {
             progress.apply(envelope, fact);
         }
         progress
+    }
+
+    fn failed(service: &str, revision: u32, second: i64) -> (Envelope, Fact) {
+        let mut envelope = envelope(FactType::ConversationFailed, second);
+        envelope.source = service.to_owned();
+        envelope.revision = revision;
+        let fact = ConversationFailed {
+            stage: service.to_owned(),
+            error: format!("at {second}"),
+            attempts: 6,
+            dead_letter: 1,
+        };
+        (envelope, fact.into())
+    }
+
+    fn indexed(revision: u32, second: i64) -> (Envelope, Fact) {
+        let mut envelope = envelope(FactType::ConversationIndexed, second);
+        envelope.revision = revision;
+        let turns = revision;
+        (envelope, ConversationIndexed { turns }.into())
+    }
+
+    fn fold(facts: &[(Envelope, Fact)]) -> Progress {
+        let mut progress = Progress::new("0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d".parse().unwrap());
+        for (envelope, fact) in facts {
+            progress.apply(envelope, fact);
+        }
+        progress
+    }
+
+    #[test]
+    fn a_stop_counts_until_its_service_gets_further() {
+        let stopped = [failed("index", 1, 1)];
+        assert_eq!(fold(&stopped).status(), Status::Error);
+        assert_eq!(
+            fold(&[failed("index", 1, 1), indexed(1, 2)]).status(),
+            Status::Completed
+        );
+        // Processed again: what was before does not count any more.
+        let mut progress = fold(&[indexed(1, 2), failed("tag", 2, 4)]);
+        assert_eq!(progress.status(), Status::Error);
+        assert_eq!(progress.error.as_ref().unwrap().revision, 2);
+        let (envelope, fact) = indexed(1, 2);
+        assert!(!progress.apply(&envelope, &fact), "it was known");
+        let (envelope, fact) = indexed(2, 5);
+        assert!(progress.apply(&envelope, &fact));
+        assert_eq!(progress.status(), Status::Completed);
+    }
+
+    #[test]
+    fn the_newest_statement_counts_in_any_order() {
+        let facts = [
+            failed("tag", 2, 4),
+            failed("tag", 1, 9),
+            failed("tag", 2, 3),
+        ];
+        let expected = fold(&facts);
+        assert_eq!(expected.error.as_ref().unwrap().reason, "at 4");
+        for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let facts = order.map(|index| facts[index].clone());
+            assert_eq!(fold(&facts), expected);
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 pub const CONVERSATIONS: StreamSpec = StreamSpec {
     name: "CONVERSATIONS",
     description: "Facts about conversations",
-    subjects: &["conversations.>"],
+    subjects: &["conversations.>", "redrives.*.conversations.>"],
     max_message_bytes: MAX_FACT_BYTES,
 };
 
@@ -43,7 +43,7 @@ pub const CONVERSATIONS: StreamSpec = StreamSpec {
 pub const ACCOUNTS: StreamSpec = StreamSpec {
     name: "ACCOUNTS",
     description: "Facts about accounts",
-    subjects: &["accounts.>"],
+    subjects: &["accounts.>", "redrives.*.accounts.>"],
     max_message_bytes: MAX_FACT_BYTES,
 };
 
@@ -62,6 +62,17 @@ pub const ADVISORIES: StreamSpec = StreamSpec {
     subjects: &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"],
     max_message_bytes: MAX_FACT_BYTES,
 };
+
+/// How long the broker waits for a settlement or a sign of life before it delivers again.
+pub const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// Deliveries after which the broker itself gives up on a message. The worker kit gives up long
+/// before; this ends messages that kill every process which receives them, and the advisory that
+/// the broker then publishes becomes a dead letter.
+pub const MAX_DELIVER: i64 = 64;
+
+/// Deliveries that may be under way in all instances of a service.
+pub const MAX_ACK_PENDING: i64 = 10_000;
 
 /// Every stream.
 pub const ALL: [StreamSpec; 4] = [CONVERSATIONS, ACCOUNTS, DEADLETTERS, ADVISORIES];
@@ -146,7 +157,8 @@ mod tests {
     fn every_fact_has_a_stream() {
         for &fact in FactType::ALL {
             let first = Subject::filter(fact).split('.').next().unwrap().to_owned();
-            assert_eq!(of_fact(fact).subjects, [format!("{first}.>")]);
+            let subjects = [format!("{first}.>"), format!("redrives.*.{first}.>")];
+            assert_eq!(of_fact(fact).subjects, subjects);
         }
     }
 }

@@ -69,7 +69,8 @@ impl Scope {
         format!("{}.>", self.prefix())
     }
 
-    fn prefix(&self) -> String {
+    /// Its subjects without the fact: `conversations.<partition>.<account>.<conversation>`.
+    pub fn prefix(&self) -> String {
         match self {
             Self::Conversation {
                 account,
@@ -117,6 +118,24 @@ impl Subject {
     pub fn partition_filter(fact: FactType, partition: u8) -> String {
         format!("conversations.{partition}.*.*.{}", fact.token())
     }
+}
+
+/// First token of the subjects of redriven facts.
+pub const REDRIVES: &str = "redrives";
+
+/// The subject of a fact that is given to one service again: `redrives.<service>.<subject>`. Only
+/// that service reads it; it is the same fact, with the same id.
+pub fn redrive(service: &str, subject: &str) -> String {
+    format!("{REDRIVES}.{service}.{subject}")
+}
+
+/// The subject that a redriven fact had at first; any other subject as it is.
+pub fn redriven_from(subject: &str) -> &str {
+    subject
+        .strip_prefix(REDRIVES)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.split_once('.'))
+        .map_or(subject, |(_service, original)| original)
 }
 
 /// The template of a fact's subjects, for spans and documents: ids stand in braces.
@@ -226,6 +245,16 @@ mod tests {
             subject.to_string(),
             "conversations.31.acme.0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d.decoded"
         );
+    }
+
+    #[test]
+    fn a_redriven_fact_has_its_first_subject() {
+        let subject = "accounts.acme.created";
+        let again = redrive("notify", subject);
+        assert_eq!(again, "redrives.notify.accounts.acme.created");
+        assert_eq!(redriven_from(&again), subject);
+        assert_eq!(redriven_from(subject), subject);
+        assert_eq!(redriven_from("redrives.notify"), "redrives.notify");
     }
 
     #[test]

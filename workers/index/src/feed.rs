@@ -7,6 +7,7 @@ use colloquy_bus::{
     log::{Entry, Follow},
 };
 use colloquy_contract::facts::Family;
+use futures::FutureExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::chain;
@@ -52,7 +53,20 @@ impl Feed {
         self.pending
     }
 
-    /// The next batch: complete when it has `limit` facts, or `interval` after the first came.
+    /// Up to where the log is read for certain, if everything that stands there now is read;
+    /// `None` if there is more to read.
+    pub(crate) async fn end(&mut self) -> colloquy_bus::Result<Option<u64>> {
+        let end = self.bus.last_sequence(Family::Conversation).await?;
+        let waiting = self.bus.waiting(
+            Family::Conversation,
+            self.filters.clone(),
+            self.next_sequence,
+        );
+        Ok((waiting.await? == 0).then_some(end.max(self.next_sequence - 1)))
+    }
+
+    /// The next batch: complete when it has `limit` facts, when no more are at hand and the log
+    /// has none either, or `interval` after the first came.
     pub(crate) async fn batch(
         &mut self,
         limit: usize,
@@ -70,6 +84,13 @@ impl Feed {
         let deadline = Instant::now() + interval;
         let mut entries = vec![first];
         while entries.len() < limit {
+            if self.pending == Some(0) {
+                match self.next().now_or_never() {
+                    Some(entry) => entries.push(entry),
+                    None => break,
+                }
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,

@@ -6,52 +6,32 @@
 //! comes for a while. A crash between any two steps repeats only what has no effect twice.
 
 use std::{
-    collections::HashSet,
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use colloquy_bus::{
-    Bus, BusError, CancellationToken,
-    log::{Entry, Logged},
-};
-use colloquy_contract::{
-    ArtifactRef, ConversationId, Fact, FactType,
-    facts::{ConversationIndexed, ConversationQualified, Family},
-    transcript::Transcript,
-};
+use colloquy_bus::{BusError, log::Entry};
+use colloquy_contract::{ConversationId, Fact, FactType, facts::ConversationIndexed};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{Instrument, Span};
 
 use crate::{
-    IndexError, Result,
-    error::chain,
+    IndexError, Result, SERVICE,
     feed::{Batch, Feed},
     metrics::Metrics,
-    schema::Stored,
-    store::{Change, Position, Store},
+    model::Model,
+    reading::{Answer, Reader, Step},
+    store::{Change, Position},
 };
-
-/// The service's name: source of its facts, its stage in a conversation.
-pub(crate) const SERVICE: &str = "index";
 
 /// Transcripts read at once.
 const CONCURRENT_READS: usize = 8;
 
 /// Facts stated at once.
 const CONCURRENT_STATEMENTS: usize = 16;
-
-/// How often a transcript is tried before its fact becomes a dead letter.
-const READ_ATTEMPTS: u32 = 5;
-
-/// Pause before the second attempt; it doubles from there.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-
-/// Longest pause between attempts.
-const RETRY_CEILING: Duration = Duration::from_secs(10);
 
 /// How a batch is made.
 #[derive(Debug, Clone, Copy)]
@@ -62,46 +42,23 @@ pub(crate) struct BatchLimits {
 
 /// Reads the log into the index.
 pub(crate) struct Ingest {
-    pub(crate) bus: Bus,
-    pub(crate) store: Arc<Mutex<Store>>,
+    pub(crate) reader: Reader,
+    pub(crate) model: Arc<Model>,
     pub(crate) limits: BatchLimits,
     pub(crate) metrics: Metrics,
     pub(crate) caught_up: watch::Sender<bool>,
-    pub(crate) stop: CancellationToken,
-}
-
-/// What a fact does to the index.
-struct Step {
-    change: Option<Change>,
-    /// The fact to answer with `conversation.indexed`, if its conversation can be found then.
-    answer: Option<Answer>,
-}
-
-struct Answer {
-    logged: Logged,
-    conversation: ConversationId,
-    /// Number of turns; not known of a fact that was indexed before.
-    turns: Option<u32>,
-    span: Span,
-}
-
-/// Why a transcript is not there.
-enum Unread {
-    /// It may be there later.
-    Bus(BusError),
-    /// It will never be what we read.
-    Malformed(String),
 }
 
 impl Ingest {
     /// Runs until told to stop. What was read is committed and stated first.
     pub(crate) async fn run(self, filters: Vec<String>) -> Result<()> {
-        let position = self.position();
-        let mut feed = Feed::new(self.bus.clone(), filters, position.stated_through + 1);
+        let position = self.position().await?;
+        let bus = self.reader.bus.clone();
+        let mut feed = Feed::new(bus, filters, position.stated_through + 1);
         let mut stated_through = position.stated_through;
         loop {
             match feed
-                .batch(self.limits.facts, self.limits.interval, &self.stop)
+                .batch(self.limits.facts, self.limits.interval, &self.reader.stop)
                 .await
             {
                 Batch::Entries(entries) => {
@@ -133,29 +90,28 @@ impl Ingest {
 
     /// One batch through all its steps. Returns up to where everything is stated now.
     async fn take(&self, entries: Vec<Entry>, stated_through: u64) -> Result<u64> {
-        let before = self.position();
+        let before = self.position().await?;
         let Some(last) = entries.last().map(|entry| entry.sequence) else {
             return Ok(stated_through);
         };
-        let steps: Vec<Step> = stream::iter(entries)
-            .map(|entry| self.step(entry, before.indexed_through))
-            .buffered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
+        let steps = steps(&self.reader, entries, before.indexed_through).await?;
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         for step in steps {
             changes.extend(step.change);
             answers.extend(step.answer);
         }
-        let indexed_through = before.indexed_through.max(last);
-        if indexed_through > before.indexed_through {
+        if last > before.indexed_through {
             let place = Position {
-                indexed_through,
+                indexed_through: last,
                 stated_through,
             };
             let put = self.commit(changes, place).await?;
-            answers.retain(|answer| answer.turns.is_none() || put.contains(&answer.conversation));
+            // What was forgotten or has a later revision is not to be found as this fact says.
+            answers.retain(|answer| {
+                let revision = answer.logged.envelope.revision;
+                answer.turns.is_none() || put.get(&answer.conversation) == Some(&revision)
+            });
         }
         stream::iter(answers)
             .map(Ok)
@@ -164,178 +120,38 @@ impl Ingest {
         Ok(last)
     }
 
-    async fn step(&self, entry: Entry, indexed_through: u64) -> Result<Step> {
-        let nothing = Step {
-            change: None,
-            answer: None,
-        };
-        let repeated = entry.sequence <= indexed_through;
-        let logged = match entry.fact {
-            Ok(logged) => logged,
-            Err(_) if repeated => return Ok(nothing),
-            Err(error) => {
-                self.bury(entry.sequence, 1, &chain(&error)).await?;
-                return Ok(nothing);
-            }
-        };
-        let Some(conversation) = logged.envelope.scope.conversation() else {
-            return Ok(nothing);
-        };
-        match &logged.fact {
-            Fact::ConversationErasureRequested(_) | Fact::ConversationErased(_) => {
-                let change = (!repeated).then_some(Change::Forget(conversation));
-                Ok(Step {
-                    change,
-                    answer: None,
-                })
-            }
-            Fact::ConversationQualified(fact) => {
-                let span = logged.process_span(SERVICE);
-                let put = if repeated {
-                    None
-                } else {
-                    let reading = self.read(&logged, conversation, fact);
-                    match reading.instrument(span.clone()).await? {
-                        Some(stored) => Some(Box::new(stored)),
-                        None => return Ok(nothing),
-                    }
-                };
-                let turns = put.as_ref().map(|stored| stored.turn_count());
-                let account = logged.envelope.scope.account().clone();
-                let change = put.map(|stored| Change::Put { account, stored });
-                Ok(Step {
-                    change,
-                    answer: Some(Answer {
-                        logged,
-                        conversation,
-                        turns,
-                        span,
-                    }),
-                })
-            }
-            _ => Ok(nothing),
-        }
-    }
-
-    /// The conversation as it will stand in the index; `None` if its transcript is not to be had,
-    /// which is dealt with then.
-    async fn read(
-        &self,
-        logged: &Logged,
-        conversation: ConversationId,
-        fact: &ConversationQualified,
-    ) -> Result<Option<Stored>> {
-        let mut attempt = 1;
-        let mut pause = RETRY_AFTER;
-        let reason = loop {
-            match self.transcript(&fact.transcript).await {
-                Ok(transcript) => {
-                    let (call, duration_ms) = (&fact.call, fact.duration_ms);
-                    return Ok(Some(Stored::new(
-                        conversation,
-                        call,
-                        duration_ms,
-                        transcript,
-                    )));
-                }
-                Err(Unread::Malformed(reason)) => break reason,
-                Err(Unread::Bus(error)) if attempt >= READ_ATTEMPTS => break chain(&error),
-                Err(Unread::Bus(error)) => {
-                    tracing::warn!(
-                        attempt,
-                        error = chain(&error),
-                        "a transcript cannot be read"
-                    );
-                }
-            }
-            // While the broker is away no artifact is at fault.
-            if self.bus.ping().await {
-                attempt += 1;
-            }
-            self.pause(&mut pause).await?;
-        };
-        if !self.erasing(logged).await? {
-            self.bury(logged.sequence, attempt, &reason).await?;
-        }
-        Ok(None)
-    }
-
-    async fn transcript(&self, reference: &ArtifactRef) -> std::result::Result<Transcript, Unread> {
-        let json = self
-            .bus
-            .artifacts()
-            .get_bytes(reference)
-            .await
-            .map_err(Unread::Bus)?;
-        // Not the parser's own words: they may quote the transcript.
-        let transcript: Transcript = serde_json::from_slice(&json)
-            .map_err(|_| Unread::Malformed("the transcript is not a transcript".to_owned()))?;
-        if transcript.version == Transcript::VERSION {
-            return Ok(transcript);
-        }
-        Err(Unread::Malformed(format!(
-            "the transcript has version {}, this program reads {}; update it first",
-            transcript.version,
-            Transcript::VERSION
-        )))
-    }
-
-    /// Whether the conversation is being erased, so that nothing of it is missed.
-    async fn erasing(&self, logged: &Logged) -> Result<bool> {
-        let history = self
-            .persist("reading a history", || {
-                self.bus.history(&logged.envelope.scope)
-            })
-            .await?;
-        Ok(history.iter().any(|logged| {
-            matches!(
-                logged.envelope.fact_type,
-                FactType::ConversationErasureRequested | FactType::ConversationErased
-            )
-        }))
-    }
-
-    async fn bury(&self, sequence: u64, attempts: u32, reason: &str) -> Result<()> {
-        let burying = || {
-            self.bus
-                .bury_fact(SERVICE, Family::Conversation, sequence, attempts, reason)
-        };
-        self.persist("keeping a dead letter", burying)
-            .await
-            .map(drop)
-    }
-
     /// Makes the changes and their place durable, away from the async threads.
     async fn commit(
         &self,
         changes: Vec<Change>,
-        position: Position,
-    ) -> Result<HashSet<ConversationId>> {
+        place: Position,
+    ) -> Result<HashMap<ConversationId, u32>> {
         let started = Instant::now();
-        let store = self.store.clone();
-        let put = blocking(move || lock(&store).commit(&changes, position)).await?;
+        let model = self.model.clone();
+        let put = blocking(move || model.store().commit(&changes, place)).await?;
         self.metrics.committed(put.len(), started.elapsed());
         Ok(put)
     }
 
     /// Makes durable up to where facts are stated, if that is not so yet.
     async fn record(&self, stated_through: u64) -> Result<()> {
-        let position = self.position();
-        if position.stated_through >= stated_through {
-            return Ok(());
-        }
-        let position = Position {
-            stated_through,
-            ..position
-        };
-        let store = self.store.clone();
-        blocking(move || lock(&store).commit(&[], position))
-            .await
-            .map(drop)
+        let model = self.model.clone();
+        blocking(move || {
+            let mut store = model.store();
+            if store.position().stated_through < stated_through {
+                let place = Position {
+                    stated_through,
+                    ..Position::default()
+                };
+                store.commit(&[], place)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// States that the conversation can be found. Of a fact that was indexed before, the index
-    /// says whether that is so: it may have been forgotten since.
+    /// says whether that is so: it may have been forgotten or superseded since.
     async fn state(&self, answer: Answer) -> Result<()> {
         let Answer {
             logged,
@@ -343,10 +159,13 @@ impl Ingest {
             turns,
             span,
         } = answer;
-        let store = self.store.clone();
+        let model = self.model.clone();
         let turns = match turns {
             Some(turns) => Some(turns),
-            None => blocking(move || lock(&store).turns(conversation)).await?,
+            None => blocking(move || model.store().held(conversation))
+                .await?
+                .filter(|held| held.revision == logged.envelope.revision)
+                .map(|held| held.turns),
         };
         let Some(turns) = turns else { return Ok(()) };
         let fact = Fact::from(ConversationIndexed { turns });
@@ -354,53 +173,41 @@ impl Ingest {
             logged
                 .envelope
                 .derive(SERVICE, FactType::ConversationIndexed, Timestamp::now());
+        let bus = &self.reader.bus;
         let stating = || async {
-            match self.bus.state(&follows, &fact).await {
+            match bus.state(&follows, &fact).await {
                 // Somebody else said so first; it is so.
                 Err(BusError::Conflict { .. }) => Ok(()),
                 other => other.map(drop),
             }
         };
-        self.persist("stating a fact", stating)
+        self.reader
+            .persist("stating a fact", stating)
             .instrument(span)
             .await
     }
 
-    /// Does something on the broker until it works or we are told to stop: without it the log
-    /// cannot be followed, and the broker comes back.
-    async fn persist<T, F>(&self, what: &'static str, mut attempt: impl FnMut() -> F) -> Result<T>
-    where
-        F: Future<Output = std::result::Result<T, BusError>>,
-    {
-        let mut pause = RETRY_AFTER;
-        loop {
-            match attempt().await {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    tracing::warn!(what, error = chain(&error), "failed; trying again");
-                }
-            }
-            self.pause(&mut pause).await?;
-        }
-    }
-
-    async fn pause(&self, pause: &mut Duration) -> Result<()> {
-        tokio::select! {
-            () = self.stop.cancelled() => return Err(IndexError::Stopped),
-            () = tokio::time::sleep(*pause) => {}
-        }
-        *pause = pause.saturating_mul(2).min(RETRY_CEILING);
-        Ok(())
-    }
-
-    fn position(&self) -> Position {
-        lock(&self.store).position()
+    async fn position(&self) -> Result<Position> {
+        let model = self.model.clone();
+        blocking(move || Ok(model.position())).await
     }
 }
 
-/// The store; a thread that panicked with it left it as it was committed.
-pub(crate) fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
+/// What each of these facts does to an index that holds everything up to `indexed_through`, in
+/// their order.
+pub(crate) async fn steps(
+    reader: &Reader,
+    entries: Vec<Entry>,
+    indexed_through: u64,
+) -> Result<Vec<Step>> {
+    stream::iter(entries)
+        .map(|entry| {
+            let repeated = entry.sequence <= indexed_through;
+            reader.step(entry, repeated)
+        })
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await
 }
 
 /// Runs work that blocks where it may.

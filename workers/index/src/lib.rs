@@ -13,7 +13,10 @@
 //!   between the two places are stated again after a crash, which changes nothing because a
 //!   derived fact has a derived id.
 //! - **The index is a read model.** A lost disk, another set of partitions or a new format of the
-//!   index is mended by reading the log from its beginning.
+//!   index is mended by reading the log from its beginning. On request that is done beside the
+//!   serving index, which is replaced when the new one has caught up.
+//! - **The newest revision counts.** A conversation that was processed again is replaced, and never
+//!   by an earlier revision of itself.
 //! - **Nothing stops it, nothing is skipped.** A fact whose transcript is missing, damaged or
 //!   unreadable is tried again a few times and then becomes a dead letter; the log goes on.
 //! - **What is forgotten stays forgotten.** A request for erasure removes the conversation and
@@ -26,14 +29,19 @@
 
 #![warn(missing_docs)]
 
+mod control;
 mod error;
 mod feed;
+mod folder;
 mod ingest;
 mod matches;
 mod metrics;
+mod model;
 mod node;
 mod options;
 mod query;
+mod reading;
+mod rebuild;
 mod schema;
 mod searcher;
 mod snippet;
@@ -43,3 +51,6 @@ mod tokenizer;
 pub use error::{IndexError, Result};
 pub use node::IndexNode;
 pub use options::IndexOptions;
+
+/// The service's name: source of its facts, its stage in a conversation.
+pub(crate) const SERVICE: &str = "index";

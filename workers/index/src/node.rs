@@ -1,35 +1,39 @@
 //! The index node: reads the log, answers searches, and stops in order.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use colloquy_bus::{Bus, CancellationToken};
 use colloquy_contract::{
+    control::{
+        HoldingsRequest, INDEX_HOLDINGS, INDEX_REBUILD, INDEX_STATE, RebuildRequest, StateRequest,
+    },
     facts::Family,
     search::{SUBJECT, SearchRequest},
 };
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::watch;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
-    IndexError, IndexOptions, Result,
+    IndexOptions, Result,
+    control::Control,
     error::chain,
-    ingest::{BatchLimits, Ingest, blocking, lock},
+    ingest::{BatchLimits, Ingest, blocking},
     metrics::Metrics,
+    model::Model,
+    reading::{Reader, Unusable},
+    rebuild::{Rebuilder, Status},
     searcher::Searcher,
-    store::Store,
 };
 
-/// Pause after the subject of searches could not be served.
+/// Pause after a subject could not be served.
 const SERVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// An index node: the owner of some partitions' index.
 pub struct IndexNode {
     bus: Bus,
     options: IndexOptions,
-    store: Arc<Mutex<Store>>,
+    model: Arc<Model>,
     caught_up: watch::Sender<bool>,
 }
 
@@ -42,12 +46,12 @@ impl IndexNode {
     pub async fn open(bus: Bus, options: IndexOptions) -> Result<Self> {
         options.validate()?;
         let opened = options.clone();
-        let store = blocking(move || Store::open(&opened)).await?;
+        let model = blocking(move || Model::open(&opened)).await?;
         let (caught_up, _) = watch::channel(false);
         Ok(Self {
             bus,
             options,
-            store: Arc::new(Mutex::new(store)),
+            model: Arc::new(model),
             caught_up,
         })
     }
@@ -73,12 +77,17 @@ impl IndexNode {
             partitions = self.options.partitions.len(),
             "index node ready"
         );
-        let store = self.store.clone();
-        // Fires for both halves when either ends.
+        let model = self.model.clone();
+        // Fires for all parts when any ends.
         let stop = drain.child_token();
         let working = async {
-            let _both = stop.clone().drop_guard();
-            let (indexed, ()) = tokio::join!(self.index(stop.clone()), self.serve(stop.clone()));
+            let (control, rebuilder) = self.operators(&stop);
+            let (indexed, (), (), ()) = tokio::join!(
+                self.index(stop.clone()),
+                self.search(&stop),
+                self.control(control, &stop),
+                rebuilder,
+            );
             indexed
         };
         let over = async {
@@ -93,11 +102,8 @@ impl IndexNode {
             }
         };
         drop(self);
-        if let Ok(store) = Arc::try_unwrap(store) {
-            let store = store
-                .into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let closing = blocking(move || store.close());
+        if let Ok(model) = Arc::try_unwrap(model) {
+            let closing = blocking(move || model.close());
             // Merges that are cut off are made again later.
             let _ = tokio::time::timeout(grace, closing).await;
         }
@@ -122,46 +128,97 @@ impl IndexNode {
                 () = tokio::time::sleep(SERVE_PAUSE) => {}
             }
         };
-        let store = lock(&self.store);
-        let indexed = store.position().indexed_through;
-        if indexed > last {
-            return Err(IndexError::AheadOfLog {
-                path: store.path().to_owned(),
-                indexed,
-                last,
-            });
-        }
-        Ok(())
+        let model = self.model.clone();
+        blocking(move || model.check_end(last)).await
     }
 
     async fn index(&self, stop: CancellationToken) -> Result<()> {
-        let _ends_both = stop.clone().drop_guard();
+        let _ends_all = stop.clone().drop_guard();
         let ingest = Ingest {
-            bus: self.bus.clone(),
-            store: self.store.clone(),
-            limits: BatchLimits {
-                interval: self.options.commit_interval,
-                facts: self.options.max_batch,
-            },
+            reader: self.reader(Unusable::Bury, stop),
+            model: self.model.clone(),
+            limits: self.limits(),
             metrics: Metrics::new(&self.options.node),
             caught_up: self.caught_up.clone(),
-            stop,
         };
         ingest.run(self.options.filters()).await
     }
 
-    /// Serves searches until told to stop; losing the subject is mended.
-    async fn serve(&self, stop: CancellationToken) {
+    fn reader(&self, unusable: Unusable, stop: CancellationToken) -> Reader {
+        Reader {
+            bus: self.bus.clone(),
+            unusable,
+            stop,
+        }
+    }
+
+    const fn limits(&self) -> BatchLimits {
+        BatchLimits {
+            interval: self.options.commit_interval,
+            facts: self.options.max_batch,
+        }
+    }
+
+    /// What answers operators, and what does the rebuilds that they ask for.
+    fn operators(
+        &self,
+        stop: &CancellationToken,
+    ) -> (Arc<Control>, impl Future<Output = ()> + use<>) {
+        let status = Arc::new(Status::default());
+        // One rebuild at a time: the status lets no second request through.
+        let (requests, received) = mpsc::channel(1);
+        let control = Control {
+            model: self.model.clone(),
+            status: status.clone(),
+            label: self.options.label(),
+            partitions: self.options.partitions.iter().copied().collect(),
+            requests,
+        };
+        let rebuilder = Rebuilder {
+            reader: self.reader(Unusable::LeaveOut, stop.clone()),
+            model: self.model.clone(),
+            limits: self.limits(),
+            filters: self.options.filters(),
+            status,
+        };
+        (Arc::new(control), rebuilder.run(received))
+    }
+
+    async fn search(&self, stop: &CancellationToken) {
         let searcher = self.searcher();
+        let answer = move |request: SearchRequest| -> BoxFuture<'static, _> {
+            searcher.clone().answer(request).boxed()
+        };
+        self.serve(SUBJECT, stop, answer).await;
+    }
+
+    async fn control(&self, control: Arc<Control>, stop: &CancellationToken) {
+        let asked = control.clone();
+        let state = move |_: StateRequest| asked.clone().state().boxed();
+        let asked = control.clone();
+        let holdings = move |request: HoldingsRequest| asked.clone().holdings(request).boxed();
+        let rebuild = move |request: RebuildRequest| control.clone().rebuild(request).boxed();
+        tokio::join!(
+            self.serve(INDEX_STATE, stop, state),
+            self.serve(INDEX_HOLDINGS, stop, holdings),
+            self.serve(INDEX_REBUILD, stop, rebuild),
+        );
+    }
+
+    /// Serves a subject until told to stop; losing it is mended.
+    async fn serve<Q, A, F>(&self, subject: &'static str, stop: &CancellationToken, answer: F)
+    where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + Send + 'static,
+        F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
+    {
         while !stop.is_cancelled() {
-            let searcher = searcher.clone();
-            let answer = move |request: SearchRequest| -> BoxFuture<'static, _> {
-                searcher.clone().answer(request).boxed()
-            };
-            if let Err(error) = self.bus.serve(SUBJECT, stop.clone(), answer).await {
+            let serving = self.bus.serve(subject, stop.clone(), answer.clone());
+            if let Err(error) = serving.await {
                 tracing::warn!(
+                    subject,
                     error = chain(&error),
-                    "searches cannot be served; trying again"
+                    "requests cannot be served; trying again"
                 );
             }
             tokio::select! {
@@ -172,10 +229,9 @@ impl IndexNode {
     }
 
     fn searcher(&self) -> Arc<Searcher> {
-        let store = lock(&self.store);
         Arc::new(Searcher {
-            reader: store.reader(),
-            fields: store.fields(),
+            reader: self.model.reader(),
+            fields: self.model.fields(),
             node: self.options.node.clone(),
             partitions: self.options.partitions.iter().copied().collect(),
             caught_up: self.caught_up.subscribe(),

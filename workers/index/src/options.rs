@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use colloquy_contract::{FactType, Subject, subject::PARTITIONS};
+use colloquy_contract::{
+    FactType, Subject,
+    subject::{PARTITIONS, redrive},
+};
 
-use crate::{IndexError, Result};
+use crate::{IndexError, Result, SERVICE};
 
 /// The facts that the index is made of.
 const FACTS: [FactType; 3] = [
@@ -68,14 +71,30 @@ impl IndexOptions {
         }
     }
 
-    /// The subjects of the facts it reads. A wildcard stands for all partitions: the broker
-    /// matches one filter faster than 64.
+    /// The subjects of the facts it reads, redriven ones included. A wildcard stands for all
+    /// partitions: the broker matches one filter faster than 64.
     pub(crate) fn filters(&self) -> Vec<String> {
         if self.partitions.len() == usize::from(PARTITIONS) {
-            return FACTS.into_iter().map(Subject::filter).collect();
+            let facts = FACTS.into_iter().map(Subject::filter);
+            return facts.chain([redrive(SERVICE, "conversations.>")]).collect();
         }
-        let of = |&partition| FACTS.map(|fact| Subject::partition_filter(fact, partition));
+        let of = |&partition| {
+            let facts = FACTS.map(|fact| Subject::partition_filter(fact, partition));
+            let redriven = redrive(SERVICE, &format!("conversations.{partition}.>"));
+            facts.into_iter().chain([redriven])
+        };
         self.partitions.iter().flat_map(of).collect()
+    }
+
+    /// The node's name and share, for people.
+    pub(crate) fn label(&self) -> String {
+        let (first, last) = (self.partitions.first(), self.partitions.last());
+        match (first, last) {
+            (Some(first), Some(last)) if usize::from(last - first) + 1 == self.partitions.len() => {
+                format!("{} {first}-{last}", self.node)
+            }
+            _ => format!("{} ({} partitions)", self.node, self.partitions.len()),
+        }
     }
 }
 
@@ -86,11 +105,16 @@ mod tests {
     #[test]
     fn all_partitions_need_one_filter_for_each_fact() {
         let options = IndexOptions::new("x");
-        assert_eq!(options.filters().len(), 3);
+        assert_eq!(options.filters().len(), 4);
         assert_eq!(options.filters()[0], "conversations.*.*.*.qualified");
+        assert_eq!(options.filters()[3], "redrives.index.conversations.>");
+        assert_eq!(options.label(), "index 0-63");
         let half = IndexOptions::new("x").with_partitions(0..32);
-        assert_eq!(half.filters().len(), 96);
-        assert_eq!(half.filters()[3], "conversations.1.*.*.qualified");
+        assert_eq!(half.filters().len(), 128);
+        assert_eq!(half.filters()[3], "redrives.index.conversations.0.>");
+        assert_eq!(half.filters()[4], "conversations.1.*.*.qualified");
+        let odd = IndexOptions::new("x").with_partitions([1, 3]);
+        assert_eq!(odd.label(), "index (2 partitions)");
     }
 
     #[test]

@@ -29,13 +29,20 @@ use crate::{IndexError, Result, tokenizer};
 
 /// Version of everything in this module and of the tokenizer. An index of another version is
 /// rebuilt.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 const STEM: &str = "colloquy_stem";
 const EXACT: &str = "colloquy_exact";
 
 /// Name of the field that matches without words are ordered by.
 pub(crate) const BEGAN_MS: &str = "began_ms";
+
+/// Name of the field with the revision of the fact that a document was made from. Tombstones have
+/// none.
+pub(crate) const REVISION: &str = "revision";
+
+/// Name of the field with the number of turns.
+pub(crate) const TURNS: &str = "turns";
 
 /// The fields of the words of one role.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +60,8 @@ pub(crate) struct Fields {
     pub(crate) account: Field,
     pub(crate) agent: Field,
     pub(crate) began_ms: Field,
+    pub(crate) revision: Field,
+    pub(crate) turns: Field,
     pub(crate) stored: Field,
     pub(crate) spoken: [Spoken; 3],
 }
@@ -78,6 +87,8 @@ pub(crate) fn schema() -> (Schema, Fields) {
         account: builder.add_text_field("account", STRING),
         agent: builder.add_text_field("agent", STRING),
         began_ms: builder.add_i64_field(BEGAN_MS, FAST | INDEXED),
+        revision: builder.add_u64_field(REVISION, FAST),
+        turns: builder.add_u64_field(TURNS, FAST),
         stored: builder.add_bytes_field("stored", STORED),
         spoken,
     };
@@ -94,6 +105,8 @@ pub(crate) fn register_tokenizers(index: &Index) {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stored {
     pub(crate) conversation: ConversationId,
+    /// Which statement of `conversation.qualified` it was made from.
+    pub(crate) revision: u32,
     pub(crate) received_at: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) agent: Option<String>,
@@ -114,6 +127,7 @@ pub(crate) struct StoredTurn {
 impl Stored {
     pub(crate) fn new(
         conversation: ConversationId,
+        revision: u32,
         call: &CallInfo,
         duration_ms: u64,
         transcript: Transcript,
@@ -127,6 +141,7 @@ impl Stored {
         });
         Self {
             conversation,
+            revision,
             received_at: call.received_at,
             started_at: call.started_at,
             agent: call.agent.clone(),
@@ -150,6 +165,8 @@ impl Stored {
         }
         let began = self.started_at.unwrap_or(self.received_at);
         document.add_i64(fields.began_ms, began.as_millisecond());
+        document.add_u64(fields.revision, u64::from(self.revision));
+        document.add_u64(fields.turns, u64::from(self.turn_count()));
         for turn in &self.turns {
             for spoken in fields
                 .spoken

@@ -64,7 +64,7 @@ struct Found {
 
 /// Answers searches from the last commit.
 pub(crate) struct Searcher {
-    pub(crate) reader: IndexReader,
+    pub(crate) reader: watch::Receiver<IndexReader>,
     pub(crate) fields: Fields,
     pub(crate) node: String,
     pub(crate) partitions: Vec<u8>,
@@ -150,7 +150,8 @@ impl Searcher {
         node: Option<&Node>,
         deadline: Instant,
     ) -> Result<Found, Refused> {
-        let searcher = self.reader.searcher();
+        // The index that serves now; the search ends on it, whatever takes its place.
+        let searcher = self.reader.borrow().searcher();
         let spoken: Vec<Spoken> = self
             .fields
             .spoken

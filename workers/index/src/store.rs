@@ -1,24 +1,23 @@
-//! The index on disk: who owns the folder, what format it has, up to where it was read.
+//! One index on disk: its documents, and up to where the log was read for them.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    fs::{self, File, TryLockError},
-    io,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
-use colloquy_contract::{ConversationId, ids::AccountId};
+use colloquy_contract::{ConversationId, control::Holding, ids::AccountId};
 use serde::{Deserialize, Serialize};
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term,
-    collector::TopDocs,
+    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
+    TantivyError, Term,
+    collector::{Count, DocSetCollector},
     directory::{MmapDirectory, error::LockError},
-    query::TermQuery,
+    query::{ExistsQuery, TermQuery},
     schema::IndexRecordOption,
 };
 
 use crate::{
-    IndexError, IndexOptions, Result,
+    IndexError, Result,
     schema::{self, Fields, Stored},
 };
 
@@ -29,6 +28,19 @@ pub(crate) struct Position {
     pub(crate) indexed_through: u64,
     /// `conversation.indexed` stands for facts up to this sequence.
     pub(crate) stated_through: u64,
+}
+
+impl Position {
+    /// The further of both; a position never goes back.
+    const fn or_later(self, other: Self) -> Self {
+        const fn later(one: u64, two: u64) -> u64 {
+            if one > two { one } else { two }
+        }
+        Self {
+            indexed_through: later(self.indexed_through, other.indexed_through),
+            stated_through: later(self.stated_through, other.stated_through),
+        }
+    }
 }
 
 /// A change of the index.
@@ -45,37 +57,30 @@ pub(crate) enum Change {
     Forget(ConversationId),
 }
 
-/// What the folder was made for; another index is in another folder or made anew.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Layout {
-    version: u32,
-    partitions: BTreeSet<u8>,
-}
-
 /// The index, open for writing.
 pub(crate) struct Store {
-    path: PathBuf,
     position: Position,
     fields: Fields,
     reader: IndexReader,
     writer: IndexWriter,
-    /// Held for as long as the index is open; the system releases it when we die.
-    _lock: File,
+}
+
+/// What an index holds of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) revision: u32,
+    pub(crate) turns: u32,
 }
 
 impl Store {
-    /// Opens the index, or makes it. Blocks.
-    pub(crate) fn open(options: &IndexOptions) -> Result<Self> {
-        let path = options.path.clone();
-        fs::create_dir_all(&path).map_err(folder_error("create", &path))?;
-        let lock = own(&path)?;
-        let data = prepare(options)?;
+    /// Opens the index in a folder, or makes it. Blocks.
+    pub(crate) fn open(folder: &Path, writer_memory_bytes: usize) -> Result<Self> {
         let damaged = |error: TantivyError| IndexError::Damaged {
-            path: path.clone(),
+            path: folder.to_owned(),
             source: error.into(),
         };
         let (wanted, fields) = schema::schema();
-        let directory = MmapDirectory::open(&data).map_err(|error| damaged(error.into()))?;
+        let directory = MmapDirectory::open(folder).map_err(|error| damaged(error.into()))?;
         let index = Index::open_or_create(directory, wanted).map_err(damaged)?;
         schema::register_tokenizers(&index);
         let payload = index.load_metas().map_err(damaged)?.payload;
@@ -90,25 +95,19 @@ impl Store {
             .try_into()
             .map_err(damaged)?;
         let writer = index
-            .writer_with_num_threads(1, options.writer_memory_bytes)
+            .writer_with_num_threads(1, writer_memory_bytes)
             .map_err(|error| match error {
-                TantivyError::LockFailure(LockError::LockBusy, _) => {
-                    IndexError::InUse { path: path.clone() }
-                }
+                TantivyError::LockFailure(LockError::LockBusy, _) => IndexError::InUse {
+                    path: PathBuf::from(folder),
+                },
                 other => damaged(other),
             })?;
         Ok(Self {
-            path,
             position,
             fields,
             reader,
             writer,
-            _lock: lock,
         })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(crate) const fn fields(&self) -> Fields {
@@ -125,25 +124,31 @@ impl Store {
     }
 
     /// Makes changes and the place they come from durable, together. Returns the conversations
-    /// that were put and not forgotten. Blocks.
+    /// that were put and can be found now, each with its revision. Blocks.
+    ///
+    /// A conversation that was forgotten stays so, and one is never replaced by an earlier
+    /// revision of itself. The place goes on to `place`, never back.
     pub(crate) fn commit(
         &mut self,
         changes: &[Change],
-        position: Position,
-    ) -> Result<HashSet<ConversationId>> {
+        place: Position,
+    ) -> Result<HashMap<ConversationId, u32>> {
         let mut forgotten = HashSet::new();
-        let mut put = HashSet::new();
+        let mut put = HashMap::new();
         for change in changes {
             match change {
                 Change::Put { account, stored } => {
                     let id = stored.conversation;
-                    if forgotten.contains(&id) || self.is_forgotten(id)? {
+                    if forgotten.contains(&id)
+                        || self.is_forgotten(id)?
+                        || self.is_superseded(stored, &put)?
+                    {
                         continue;
                     }
                     self.writer
                         .delete_term(schema::conversation_term(&self.fields, id));
                     self.add(stored.document(&self.fields, account)?)?;
-                    put.insert(id);
+                    put.insert(id, stored.revision);
                 }
                 Change::Forget(id) => {
                     self.writer
@@ -156,6 +161,7 @@ impl Store {
                 }
             }
         }
+        let position = self.position.or_later(place);
         let payload = serde_json::to_string(&position).map_err(IndexError::Document)?;
         let mut prepared = self.writer.prepare_commit().map_err(IndexError::write)?;
         prepared.set_payload(&payload);
@@ -165,12 +171,33 @@ impl Store {
         Ok(put)
     }
 
-    /// How many turns of a conversation can be found; `None` if it is not in the index.
-    pub(crate) fn turns(&self, id: ConversationId) -> Result<Option<u32>> {
-        let Some(document) = self.first(schema::conversation_term(&self.fields, id))? else {
+    /// What is held of a conversation.
+    pub(crate) fn held(&self, id: ConversationId) -> Result<Option<Held>> {
+        let view = self.view();
+        let documents = view.documents(id)?;
+        documents
+            .first()
+            .map(|&address| view.held(address))
+            .transpose()
+    }
+
+    /// The document of a conversation as it was put.
+    pub(crate) fn stored(&self, id: ConversationId) -> Result<Option<Stored>> {
+        let view = self.view();
+        let Some(&address) = view.documents(id)?.first() else {
             return Ok(None);
         };
-        Ok(Stored::read(&self.fields, &document)?.map(|stored| stored.turn_count()))
+        let document = view.searcher.doc(address).map_err(IndexError::read)?;
+        Stored::read(&self.fields, &document)
+    }
+
+    /// What the last commit left.
+    pub(crate) fn view(&self) -> View {
+        View {
+            position: self.position,
+            fields: self.fields,
+            searcher: self.reader.searcher(),
+        }
     }
 
     /// Lets merges that are under way finish, and closes the index. Blocks.
@@ -188,75 +215,72 @@ impl Store {
     }
 
     fn is_forgotten(&self, id: ConversationId) -> Result<bool> {
-        self.first(schema::tombstone_term(&self.fields, id))
-            .map(|found| found.is_some())
+        let term = schema::tombstone_term(&self.fields, id);
+        self.view().matching(term).map(|found| !found.is_empty())
     }
 
-    fn first(&self, term: Term) -> Result<Option<TantivyDocument>> {
-        let searcher = self.reader.searcher();
+    /// Whether a later revision of the conversation is held, or was put just now.
+    fn is_superseded(&self, stored: &Stored, put: &HashMap<ConversationId, u32>) -> Result<bool> {
+        let id = stored.conversation;
+        let present = match put.get(&id) {
+            Some(&revision) => Some(revision),
+            None => self.held(id)?.map(|held| held.revision),
+        };
+        Ok(present.is_some_and(|present| present > stored.revision))
+    }
+}
+
+/// An index as it was at a commit.
+pub(crate) struct View {
+    pub(crate) position: Position,
+    fields: Fields,
+    searcher: Searcher,
+}
+
+impl View {
+    /// How many conversations it holds.
+    pub(crate) fn entries(&self) -> Result<u64> {
+        // Tombstones have no revision.
+        let query = ExistsQuery::new(schema::REVISION.to_owned(), false);
+        let count = self.searcher.search(&query, &Count);
+        let count = count.map_err(IndexError::read)?;
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    /// What it holds of a conversation, if anything.
+    pub(crate) fn holding(&self, conversation: ConversationId) -> Result<Option<Holding>> {
+        let documents = self.documents(conversation)?;
+        let Some(&first) = documents.first() else {
+            return Ok(None);
+        };
+        Ok(Some(Holding {
+            conversation,
+            documents: u32::try_from(documents.len()).unwrap_or(u32::MAX),
+            turns: self.held(first)?.turns,
+        }))
+    }
+
+    fn documents(&self, id: ConversationId) -> Result<Vec<DocAddress>> {
+        self.matching(schema::conversation_term(&self.fields, id))
+    }
+
+    fn matching(&self, term: Term) -> Result<Vec<DocAddress>> {
         let query = TermQuery::new(term, IndexRecordOption::Basic);
-        let found = searcher
-            .search(&query, &TopDocs::with_limit(1).order_by_score())
-            .map_err(IndexError::read)?;
-        found
-            .first()
-            .map(|&(_, address)| searcher.doc(address).map_err(IndexError::read))
-            .transpose()
+        let found = self.searcher.search(&query, &DocSetCollector);
+        Ok(found.map_err(IndexError::read)?.into_iter().collect())
     }
-}
 
-/// Owns the folder, or says who cannot have it.
-fn own(path: &Path) -> Result<File> {
-    let file = File::create(path.join("lock")).map_err(folder_error("lock", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(IndexError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(folder_error("lock", path)(error)),
-    }
-}
-
-/// The folder of the index itself, emptied if it was made in another format or for others than
-/// the owned partitions: the log has everything.
-fn prepare(options: &IndexOptions) -> Result<PathBuf> {
-    let path = &options.path;
-    let (data, note) = (path.join("data"), path.join("layout.json"));
-    let layout = Layout {
-        version: schema::VERSION,
-        partitions: options.partitions.clone(),
-    };
-    let found: Option<Layout> = match fs::read(&note) {
-        Ok(json) => serde_json::from_slice(&json).ok(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(folder_error("read", path)(error)),
-    };
-    if found.as_ref() == Some(&layout) {
-        fs::create_dir_all(&data).map_err(folder_error("create", path))?;
-        return Ok(data);
-    }
-    if data.exists() {
-        tracing::warn!(
-            node = options.node,
-            "the index was made by another version or for other partitions; rebuilding it"
-        );
-        fs::remove_dir_all(&data).map_err(folder_error("empty", path))?;
-    }
-    fs::create_dir_all(&data).map_err(folder_error("create", path))?;
-    let json = serde_json::to_vec(&layout).map_err(IndexError::Document)?;
-    // By rename, so that a crash leaves the old note or the new one.
-    let draft = path.join("layout.json.new");
-    fs::write(&draft, json).map_err(folder_error("write to", path))?;
-    fs::rename(&draft, &note).map_err(folder_error("write to", path))?;
-    Ok(data)
-}
-
-fn folder_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
-    let path = path.to_owned();
-    move |source| IndexError::Folder {
-        operation,
-        path,
-        source,
+    fn held(&self, address: DocAddress) -> Result<Held> {
+        let segment = self.searcher.segment_reader(address.segment_ord);
+        let number = |field: &str| -> Result<u32> {
+            let column = segment.fast_fields().u64(field).map_err(IndexError::read)?;
+            let value = column.first(address.doc_id).unwrap_or_default();
+            Ok(u32::try_from(value).unwrap_or(u32::MAX))
+        };
+        Ok(Held {
+            revision: number(schema::REVISION)?,
+            turns: number(schema::TURNS)?,
+        })
     }
 }
 
@@ -278,6 +302,7 @@ mod tests {
         };
         let stored = Stored {
             conversation: id,
+            revision: 1,
             received_at: Timestamp::UNIX_EPOCH,
             started_at: None,
             agent: None,
@@ -290,6 +315,16 @@ mod tests {
         }
     }
 
+    const MEMORY: usize = 15_000_000;
+
+    fn open(folder: &Path) -> Store {
+        Store::open(folder, MEMORY).unwrap()
+    }
+
+    fn turns(store: &Store, id: ConversationId) -> Option<u32> {
+        store.held(id).unwrap().map(|held| held.turns)
+    }
+
     fn position(through: u64) -> Position {
         Position {
             indexed_through: through,
@@ -300,26 +335,25 @@ mod tests {
     #[test]
     fn documents_and_place_are_one() {
         let folder = tempfile::tempdir().unwrap();
-        let options = IndexOptions::new(folder.path());
         let id = ConversationId::generate();
-        let mut store = Store::open(&options).unwrap();
+        let mut store = open(folder.path());
         assert_eq!(store.position(), Position::default());
         store.commit(&[stored(id, "one")], position(5)).unwrap();
-        assert_eq!(store.turns(id).unwrap(), Some(1));
+        assert_eq!(turns(&store, id), Some(1));
         store
             .commit(&[stored(id, "two"), stored(id, "three")], position(6))
             .unwrap();
-        assert_eq!(store.reader.searcher().num_docs(), 1);
+        assert_eq!(store.view().entries().unwrap(), 1);
         store.close().unwrap();
-        let store = Store::open(&options).unwrap();
+        let store = open(folder.path());
         assert_eq!(store.position(), position(6));
-        assert_eq!(store.turns(id).unwrap(), Some(1));
+        assert_eq!(turns(&store, id), Some(1));
     }
 
     #[test]
     fn what_is_forgotten_stays_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&IndexOptions::new(folder.path())).unwrap();
+        let mut store = open(folder.path());
         let (one, two) = (ConversationId::generate(), ConversationId::generate());
         let put = store
             .commit(
@@ -327,56 +361,59 @@ mod tests {
                 position(3),
             )
             .unwrap();
-        assert_eq!(put, HashSet::from([two]));
-        assert_eq!(store.turns(one).unwrap(), None);
+        assert_eq!(put, HashMap::from([(two, 1)]));
+        assert_eq!(turns(&store, one), None);
         let put = store
             .commit(&[stored(one, "late"), Change::Forget(two)], position(5))
             .unwrap();
         assert!(put.is_empty());
-        assert_eq!(
-            (store.turns(one).unwrap(), store.turns(two).unwrap()),
-            (None, None)
-        );
+        assert_eq!((turns(&store, one), turns(&store, two)), (None, None));
     }
 
     #[test]
-    fn a_folder_has_one_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = IndexOptions::new(folder.path());
-        let store = Store::open(&options).unwrap();
-        assert!(matches!(
-            Store::open(&options),
-            Err(IndexError::InUse { .. })
-        ));
-        drop(store);
-        assert!(Store::open(&options).is_ok());
+    fn a_later_revision_replaces_and_an_earlier_one_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = open(root.path());
+        let id = ConversationId::generate();
+        let revised = |revision| match stored(id, "text") {
+            Change::Put { account, stored } => Change::Put {
+                account,
+                stored: Box::new(Stored {
+                    revision,
+                    ..*stored
+                }),
+            },
+            forget => forget,
+        };
+        store.commit(&[revised(1)], position(1)).unwrap();
+        let put = store
+            .commit(&[revised(3), revised(2)], position(2))
+            .unwrap();
+        assert_eq!(put, HashMap::from([(id, 3)]));
+        let put = store.commit(&[revised(1)], position(3)).unwrap();
+        assert!(put.is_empty());
+        assert_eq!(store.held(id).unwrap().unwrap().revision, 3);
+        store.commit(&[revised(3)], position(4)).unwrap();
+        let view = store.view();
+        assert_eq!(view.entries().unwrap(), 1);
+        assert_eq!(view.holding(id).unwrap().unwrap().documents, 1);
     }
 
     #[test]
-    fn another_version_or_share_is_rebuilt() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = IndexOptions::new(folder.path());
-        let open = |options: &IndexOptions| Store::open(options).unwrap();
-        open(&options).commit(&[], position(9)).unwrap();
-        assert_eq!(open(&options).position(), position(9));
-        let half = options.clone().with_partitions(0..32);
-        assert_eq!(open(&half).position(), Position::default());
-        open(&half).commit(&[], position(9)).unwrap();
-        fs::write(
-            folder.path().join("layout.json"),
-            "{\"version\":0,\"partitions\":[]}",
-        )
-        .unwrap();
-        assert_eq!(open(&half).position(), Position::default());
+    fn a_place_never_goes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = open(root.path());
+        store.commit(&[], position(7)).unwrap();
+        store.commit(&[], Position::default()).unwrap();
+        assert_eq!(store.position(), position(7));
     }
 
     #[test]
     fn damage_is_explained() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = IndexOptions::new(folder.path());
-        drop(Store::open(&options).unwrap());
-        fs::write(folder.path().join("data/meta.json"), "rubbish").unwrap();
-        let error = Store::open(&options).err().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        drop(open(root.path()));
+        std::fs::write(root.path().join("meta.json"), "rubbish").unwrap();
+        let error = Store::open(root.path(), MEMORY).err().unwrap();
         assert!(matches!(error, IndexError::Damaged { .. }));
         assert!(error.to_string().contains("delete that folder"));
     }

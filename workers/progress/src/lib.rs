@@ -1,15 +1,20 @@
 //! Keeps the read model behind status, lists and live updates.
 //!
 //! Every conversation fact is folded into the entry of its conversation by compare-and-set, so
-//! that any number of these workers share the load and order does not matter.
+//! that any number of these workers share the load and order does not matter. What went wrong or
+//! was lost is mended by [`rebuild`] from the log.
 
 #![warn(missing_docs)]
+
+mod rebuild;
 
 use colloquy_bus::{
     Bus, Kv, Result,
     worker::{Context, Failure, Policy, Service},
 };
 use colloquy_contract::{Fact, facts::ConversationFact, progress::Progress, streams};
+
+pub use rebuild::{Report, rebuild};
 
 /// The service.
 #[derive(Debug)]

@@ -2,49 +2,55 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use colloquy_bus::{
-    Bus,
-    embedded::{EmbeddedBroker, EmbeddedOptions},
-    provision::{self, Storage},
-};
-use colloquy_contract::{ConversationId, Scope};
+use std::time::Duration;
 
-/// A running broker with every stream and bucket, and a connection to it.
-pub struct TestBroker {
-    pub bus: Bus,
-    pub broker: EmbeddedBroker,
-    pub folder: tempfile::TempDir,
-}
-
-pub fn options(folder: &std::path::Path) -> EmbeddedOptions {
-    let program = colloquy_assets::nats_server().expect("nats-server is in the asset cache");
-    EmbeddedOptions {
-        program,
-        data: folder.to_owned(),
-    }
-}
+pub use colloquy_testkit::{Kit as TestBroker, conversation};
 
 pub async fn start() -> TestBroker {
-    let folder = tempfile::tempdir().expect("a folder");
-    let broker = EmbeddedBroker::start(options(folder.path()))
-        .await
-        .expect("the broker starts");
-    let bus = Bus::connect(broker.connect_options("test"))
-        .await
-        .expect("it can be reached");
-    provision::apply(&bus, Storage::default())
-        .await
-        .expect("it can be provisioned");
-    TestBroker {
-        bus,
-        broker,
-        folder,
-    }
+    TestBroker::start().await
 }
 
-pub fn conversation() -> Scope {
-    Scope::Conversation {
-        account: "acme".parse().expect("an account id"),
-        conversation: ConversationId::generate(),
+/// Has the broker deliver the first message of a consumer once and give up on it.
+pub async fn exhaust_deliveries(test: &TestBroker, stream: &str, consumer: &str) {
+    use async_nats::jetstream::consumer::{PullConsumer, pull};
+    use futures::StreamExt;
+    let client = async_nats::connect(test.url("test"))
+        .await
+        .expect("it can be reached");
+    let jetstream = async_nats::jetstream::new(client);
+    let found: PullConsumer = jetstream
+        .get_consumer_from_stream(consumer, stream)
+        .await
+        .expect("the consumer is there");
+    let config = pull::Config {
+        durable_name: Some(consumer.to_owned()),
+        ack_wait: Duration::from_millis(100),
+        max_deliver: 1,
+        filter_subjects: found.cached_info().config.filter_subjects.clone(),
+        max_ack_pending: found.cached_info().config.max_ack_pending,
+        ..pull::Config::default()
+    };
+    let found = jetstream
+        .create_consumer_on_stream(config, stream)
+        .await
+        .expect("it can be changed");
+    for _ in 0..100 {
+        let mut pulled = found
+            .fetch()
+            .max_messages(1)
+            .expires(Duration::from_millis(200))
+            .messages()
+            .await
+            .expect("it can be pulled from");
+        // Received, and never settled.
+        let _ = pulled.next().await;
+        let advisories = jetstream
+            .get_stream("ADVISORIES")
+            .await
+            .expect("the stream is there");
+        if advisories.cached_info().state.messages > 0 {
+            return;
+        }
     }
+    unreachable!("the broker gives up after one delivery");
 }

@@ -1,21 +1,25 @@
 //! A broker, calls that were qualified, and a node that runs.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use colloquy_bus::{
-    Bus, CancellationToken,
-    embedded::{EmbeddedBroker, EmbeddedOptions},
-    provision::{self, Storage},
-};
+use colloquy_bus::{Bus, CancellationToken, deadletters::DeadLetterFilter};
 use colloquy_contract::{
-    ArtifactRef, Bucket, ConversationId, FactType, Scope, Subject,
+    ArtifactRef, Bucket, ConversationId, Fact, FactType, Scope, Subject,
     analysis::{Analysis, Talk},
+    control::{
+        Holdings, HoldingsRequest, INDEX_HOLDINGS, INDEX_REBUILD, INDEX_STATE, ModelState,
+        RebuildFrom, RebuildRequest, StateRequest,
+    },
     facts::{CallInfo, ConversationQualified, FactData, Family},
     search::{SUBJECT, SearchReply, SearchRequest, TurnHit},
     transcript::{Role, Transcript, Turn, Word},
 };
 use colloquy_index::{IndexNode, IndexOptions};
+use colloquy_testkit::Kit;
 use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::task::JoinHandle;
 
 /// How long anything may take on a busy machine.
@@ -23,9 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A broker of its own for a test.
 pub(crate) struct Broker {
-    broker: EmbeddedBroker,
+    kit: Kit,
     bus: Bus,
-    _data: tempfile::TempDir,
 }
 
 /// A call as it comes out of the services before.
@@ -72,6 +75,18 @@ impl Call {
         self
     }
 
+    pub(crate) const fn conversation(&self) -> ConversationId {
+        self.conversation
+    }
+
+    /// The same call with other words.
+    pub(crate) fn saying(&self, turns: &'static [(Role, &'static str)]) -> Self {
+        Self {
+            turns,
+            ..self.clone()
+        }
+    }
+
     /// Turn `n` lasts from 10 n to 10 n + 9 seconds.
     fn transcript(&self) -> Transcript {
         let turn = |(index, (role, text)): (usize, &(Role, &str))| {
@@ -98,40 +113,59 @@ impl Call {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let program = colloquy_assets::nats_server().unwrap();
-        let options = EmbeddedOptions {
-            program,
-            data: data.path().join("nats"),
-        };
-        let broker = EmbeddedBroker::start(options).await.unwrap();
-        let bus = Bus::connect(broker.connect_options("test")).await.unwrap();
-        provision::apply(&bus, Storage::default()).await.unwrap();
-        Self {
-            broker,
-            bus,
-            _data: data,
-        }
+        let kit = Kit::start().await;
+        let bus = kit.bus.clone();
+        Self { kit, bus }
     }
 
     /// Another connection.
     pub(crate) async fn bus(&self) -> Bus {
-        Bus::connect(self.broker.connect_options("node"))
-            .await
-            .unwrap()
+        self.kit.connect("index").await
     }
 
     /// Stores the call's transcript and states that it was qualified.
     pub(crate) async fn qualify(&self, call: Call) -> ConversationId {
+        let transcript = self.store(&call).await;
+        self.state_with(&call, transcript).await;
+        call.conversation
+    }
+
+    /// Stores the call's transcript.
+    pub(crate) async fn store(&self, call: &Call) -> ArtifactRef {
         let json = serde_json::to_vec(&call.transcript()).unwrap();
-        let transcript = self
-            .bus
+        self.bus
             .artifacts()
             .put_bytes(Bucket::Open, &call.scope, Transcript::MEDIA_TYPE, json)
             .await
-            .unwrap();
-        self.state_with(&call, transcript).await;
-        call.conversation
+            .unwrap()
+    }
+
+    /// Stores the call's transcript and states anew that it was qualified.
+    pub(crate) async fn requalify(&self, call: &Call, revision: u32) {
+        let transcript = self.store(call).await;
+        let history = self.bus.history(&call.scope).await.unwrap();
+        let first = history
+            .iter()
+            .find(|logged| logged.envelope.fact_type == FactType::ConversationQualified);
+        let envelope = &first.unwrap().envelope;
+        let again = envelope.revise("test", revision, Timestamp::now());
+        let fact = Fact::from(qualified(call, transcript));
+        self.bus.state(&again, &fact).await.unwrap();
+    }
+
+    /// The sequence of the log's end.
+    pub(crate) async fn end(&self) -> u64 {
+        self.bus.last_sequence(Family::Conversation).await.unwrap()
+    }
+
+    /// Gives every dead letter back; returns how many there were.
+    pub(crate) async fn redrive(&self) -> usize {
+        let all = DeadLetterFilter::default();
+        let letters = self.bus.dead_letters(&all, 0, 100).await.unwrap();
+        for letter in &letters {
+            self.bus.redrive(letter.sequence).await.unwrap();
+        }
+        letters.len()
     }
 
     /// States that the call was qualified, with a transcript that is not there.
@@ -146,25 +180,8 @@ impl Broker {
             .unwrap();
     }
 
-    async fn state_with(&self, call: &Call, transcript: ArtifactRef) {
-        let qualified = ConversationQualified {
-            call: call.info.clone(),
-            duration_ms: 30_000,
-            language: "en".to_owned(),
-            transcript,
-            audio: artifact("audio"),
-            analysis: Analysis {
-                version: Analysis::VERSION,
-                duration_ms: 30_000,
-                turns: 3,
-                words: 30,
-                speakers: Vec::new(),
-                talk: Talk::default(),
-                categories: Vec::new(),
-                sentiment: None,
-            },
-        };
-        self.state_about(call, qualified).await;
+    pub(crate) async fn state_with(&self, call: &Call, transcript: ArtifactRef) {
+        self.state_about(call, qualified(call, transcript)).await;
     }
 
     /// How many facts of a type are in the log.
@@ -212,6 +229,26 @@ impl Broker {
     }
 }
 
+fn qualified(call: &Call, transcript: ArtifactRef) -> ConversationQualified {
+    ConversationQualified {
+        call: call.info.clone(),
+        duration_ms: 30_000,
+        language: "en".to_owned(),
+        transcript,
+        audio: artifact("audio"),
+        analysis: Analysis {
+            version: Analysis::VERSION,
+            duration_ms: 30_000,
+            turns: 3,
+            words: 30,
+            speakers: Vec::new(),
+            talk: Talk::default(),
+            categories: Vec::new(),
+            sentiment: None,
+        },
+    }
+}
+
 fn artifact(name: &str) -> ArtifactRef {
     ArtifactRef {
         bucket: Bucket::Open,
@@ -243,16 +280,47 @@ impl Running {
 
     /// Asks; only for tests with one node.
     pub(crate) async fn ask(&self, request: SearchRequest) -> SearchReply {
-        let mut answer = None;
-        let gather = |reply: SearchReply| {
-            answer = Some(reply);
-            true
+        one_answer(&self.bus, SUBJECT, &request).await
+    }
+
+    /// How the index stands.
+    pub(crate) async fn state(&self) -> ModelState {
+        one_answer(&self.bus, INDEX_STATE, &StateRequest {}).await
+    }
+
+    /// Which of these are held; at most as many as one request may ask for.
+    pub(crate) async fn holdings(&self, conversations: &[ConversationId]) -> Holdings {
+        let conversations = conversations.to_vec();
+        let request = HoldingsRequest { conversations };
+        one_answer(&self.bus, INDEX_HOLDINGS, &request).await
+    }
+
+    /// Begins a rebuild.
+    pub(crate) async fn rebuild(&self, from: RebuildFrom) -> ModelState {
+        one_answer(&self.bus, INDEX_REBUILD, &RebuildRequest { from }).await
+    }
+
+    /// Rebuilds, and waits for the end.
+    pub(crate) async fn rebuild_all(&self, broker: &Broker, from: RebuildFrom) {
+        let began = self.rebuild(from).await;
+        assert_eq!(began.error, None);
+        let rebuilt = async || {
+            let state = self.state().await;
+            assert_eq!(state.error, None);
+            state.rebuilds > began.rebuilds
         };
-        self.bus
-            .ask_all(SUBJECT, &request, PATIENCE, gather)
-            .await
-            .unwrap();
-        answer.expect("no reply")
+        broker.until("the rebuild", rebuilt).await;
+    }
+
+    /// The connection of the node.
+    pub(crate) fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
+    /// Ends it where it stands.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err(), "the node had ended");
     }
 
     pub(crate) async fn stop(self) {
@@ -263,6 +331,23 @@ impl Running {
             .unwrap()
             .unwrap();
     }
+}
+
+/// Asks; only for tests with one node.
+pub(crate) async fn one_answer<Q: Serialize + Sync, A: DeserializeOwned + Send>(
+    bus: &Bus,
+    subject: &'static str,
+    question: &Q,
+) -> A {
+    let mut answer = None;
+    let gather = |reply: A| {
+        answer = Some(reply);
+        true
+    };
+    bus.ask_all(subject, question, PATIENCE, gather)
+        .await
+        .unwrap();
+    answer.expect("no reply")
 }
 
 /// The highlighted parts of a snippet.
@@ -288,6 +373,25 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Takes conversations out of an index behind its back.
+pub(crate) fn damage(folder: &Path, conversations: &[ConversationId]) {
+    let index = tantivy::Index::open_in_dir(folder.join("data")).unwrap();
+    let payload = index.load_metas().unwrap().payload.unwrap();
+    let field = index.schema().get_field("conversation").unwrap();
+    let mut writer = index
+        .writer_with_num_threads::<tantivy::TantivyDocument>(1, 15_000_000)
+        .unwrap();
+    for conversation in conversations {
+        writer.delete_term(tantivy::Term::from_field_text(
+            field,
+            &conversation.to_string(),
+        ));
+    }
+    let mut prepared = writer.prepare_commit().unwrap();
+    prepared.set_payload(&payload);
+    prepared.commit().unwrap();
 }
 
 /// Gives an index the place that it had when a node died before it could state what it indexed.

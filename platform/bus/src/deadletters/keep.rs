@@ -1,34 +1,23 @@
-//! Dead letters: what a service gave up on is kept whole, with the reason.
+//! Keeping what a service gave up on: whole, with the reason, once.
 
 use async_nats::{
     HeaderMap, Message,
-    jetstream::{message::PublishMessage, stream::RawMessageErrorKind},
+    jetstream::{
+        message::PublishMessage,
+        stream::{LastRawMessageErrorKind, RawMessageErrorKind},
+    },
 };
 use colloquy_contract::{
     Envelope, FactType,
     facts::{ConversationFailed, Family},
     streams,
+    subject::redriven_from,
 };
 use jiff::Timestamp;
 use opentelemetry::KeyValue;
 
+use super::header;
 use crate::{Bus, BusError, Result, worker::Delivered};
-
-/// Headers that a dead letter has besides those of the message it copies.
-pub(crate) mod header {
-    /// The service that gave up.
-    pub(crate) const SERVICE: &str = "Colloquy-Service";
-    /// Why, outermost error first.
-    pub(crate) const ERROR: &str = "Colloquy-Error";
-    /// How often it tried.
-    pub(crate) const ATTEMPTS: &str = "Colloquy-Attempts";
-    /// Subject that the message came on.
-    pub(crate) const SUBJECT: &str = "Colloquy-Subject";
-    /// Stream that keeps the message.
-    pub(crate) const STREAM: &str = "Colloquy-Stream";
-    /// Its sequence there.
-    pub(crate) const SEQUENCE: &str = "Colloquy-Sequence";
-}
 
 /// Longest error text in a header, in bytes.
 const MAX_ERROR_BYTES: usize = 4_000;
@@ -132,13 +121,13 @@ impl Bus {
             attempts: delivered.attempt,
             dead_letter,
         };
-        let follows = envelope.derive(service, FactType::ConversationFailed, Timestamp::now());
+        let follows = envelope.give_up(service, dead_letter, Timestamp::now());
         self.state(&follows, &failed.into()).await?;
         Ok(dead_letter)
     }
 
     /// Keeps a full copy of a message and returns its sequence. Copying it again, after a crash in
-    /// between, adds no second copy while the broker remembers the first.
+    /// between, adds no second copy.
     async fn bury(
         &self,
         service: &str,
@@ -146,14 +135,18 @@ impl Bus {
         delivered: &Delivered,
         error: &str,
     ) -> Result<u64> {
+        let original = redriven_from(&message.subject);
+        let subject = format!("deadletters.{service}.{original}");
+        if let Some(kept) = self.kept(&subject, delivered).await? {
+            return Ok(kept);
+        }
         let mut headers = copied_headers(message);
         headers.insert(header::SERVICE, service);
         headers.insert(header::ERROR, printable(error).as_str());
         headers.insert(header::ATTEMPTS, delivered.attempt.to_string().as_str());
-        headers.insert(header::SUBJECT, message.subject.as_str());
+        headers.insert(header::SUBJECT, original);
         headers.insert(header::STREAM, delivered.stream.as_str());
         headers.insert(header::SEQUENCE, delivered.sequence.to_string().as_str());
-        let subject = format!("deadletters.{service}.{}", message.subject);
         let id = format!("{service}-{}-{}", delivered.stream, delivered.sequence);
         let publish = PublishMessage::build()
             .headers(headers)
@@ -174,6 +167,36 @@ impl Bus {
                 Err(_) => attempt += 1,
             }
         }
+    }
+}
+
+impl Bus {
+    /// The copy of a delivery that is kept already.
+    async fn kept(&self, subject: &str, delivered: &Delivered) -> Result<Option<u64>> {
+        let failed = |source| BusError::Log {
+            what: "the dead letters".to_owned(),
+            source,
+        };
+        let stream = self
+            .jetstream()
+            .get_stream_no_info(streams::DEADLETTERS.name)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let last = match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(last) => last,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        let says = |name, expected: &str| {
+            last.headers
+                .get(name)
+                .is_some_and(|value| value.as_str() == expected)
+        };
+        let same = says(header::STREAM, &delivered.stream)
+            && says(header::SEQUENCE, &delivered.sequence.to_string());
+        Ok(same.then_some(last.sequence))
     }
 }
 

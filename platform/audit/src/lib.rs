@@ -1,0 +1,116 @@
+//! Proves from log, artifacts, read models and dead letters that nothing was lost or doubled.
+//!
+//! What an audit promises:
+//!
+//! - It writes nothing. What it keeps for itself lies in a folder that goes when it ends.
+//! - It is made for a live system. Whatever looks wrong is looked up again, one thing at a time,
+//!   after a settle time, twice; only what is wrong each time is a finding.
+//! - It needs bounded memory. Objects, chunks and entries are listed once and laid aside on disk by
+//!   partition; the log is read in bands of partitions with about [`CONVERSATIONS_AT_ONCE`]
+//!   conversations, and a band is let go before the next.
+//!
+//! The arithmetic of a band, per conversation: facts without data 9 x 112 bytes, references
+//! 6 x 48, the fold of its facts (two references, call, measurements) 3,000, objects laid aside
+//! 6 x 400, entry 200, holdings 100, tables 500; together about 7.5 kB. A band of 32,768
+//! conversations is 250 MB at most. It does not grow with the log: a million conversations are 32
+//! bands. On disk they take about 1.5 GB: 6 objects x 250 bytes. The bench
+//! `tests/memory.rs` measures it.
+
+mod collect;
+mod index;
+mod judge;
+mod recheck;
+mod report;
+mod spill;
+mod story;
+mod survey;
+mod sweep;
+
+use std::{io, time::Duration};
+
+use colloquy_bus::{Bus, BusError};
+use jiff::Timestamp;
+
+use recheck::Recheck;
+use survey::{Reach, Survey};
+
+pub use report::{
+    AccountCounts, BucketCounts, ConversationCounts, DeadLetterCounts, Extent, Finding,
+    FindingKind, IndexCounts, IndexState, LogRead, MAX_LISTED, ProgressCounts, REPORT_VERSION,
+    Report,
+};
+pub use sweep::{SweepOptions, SweepReport, sweep};
+
+/// Conversations that are in memory at once, about.
+pub const CONVERSATIONS_AT_ONCE: u64 = 32_768;
+
+/// How an audit is made.
+#[derive(Debug, Clone)]
+pub struct AuditOptions {
+    /// How long an object may be there before a fact references it.
+    pub grace: Duration,
+    /// How long a conversation may be in work.
+    pub in_flight: Duration,
+    /// Pause before what looks wrong is looked at again.
+    pub settle: Duration,
+    /// Whether every artifact's content is read and hashed.
+    pub deep: bool,
+    /// Whether the index is asked.
+    pub index: bool,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(3600),
+            in_flight: Duration::from_secs(24 * 3600),
+            settle: Duration::from_secs(3),
+            deep: false,
+            index: true,
+        }
+    }
+}
+
+/// Why an audit could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The broker did not answer as it should.
+    #[error("the audit could not be done: the broker could not be read")]
+    Bus(#[from] BusError),
+    /// The folder for temporary files cannot be used.
+    #[error("the audit could not be done: its temporary files cannot be used; is the disk full?")]
+    Scratch(#[from] io::Error),
+}
+
+/// Result of an audit's steps.
+pub type Result<T> = std::result::Result<T, AuditError>;
+
+/// Audits everything.
+///
+/// # Errors
+/// If it could not be done: the broker went away for longer than the retries last, or there is no
+/// room for temporary files.
+pub async fn audit(bus: &Bus, options: &AuditOptions) -> Result<Report> {
+    let folder = tempfile::tempdir()?;
+    let mut report = Report {
+        version: REPORT_VERSION,
+        started_at: Timestamp::now(),
+        deep: options.deep,
+        ..Report::default()
+    };
+    let mut survey = Survey::begin(bus, options, folder.path(), Reach::Everything).await?;
+    survey.conversations(&mut report).await?;
+    survey.accounts(&mut report).await?;
+    let (suspects, index) = survey.finish()?;
+    report.looked_at_again = suspects.count();
+    let recheck = Recheck::new(bus, options, folder.path()).await?;
+    recheck.run(suspects, &mut report).await?;
+    if options.index {
+        recheck.index(&index, &mut report).await?;
+    } else {
+        report.index.state = IndexState::Skipped;
+    }
+    report.clean = report.findings_total == 0;
+    report.finished_at = Timestamp::now();
+    Ok(report)
+}

@@ -1,0 +1,205 @@
+//! Measures an audit: how much memory it takes at most, and how long it runs.
+//!
+//! `COLLOQUY_AUDIT_CONVERSATIONS=20000 cargo test --workspace --test memory -- --ignored --nocapture`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement"
+)]
+
+mod support;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE};
+use colloquy_contract::{
+    Bucket, ConversationId, Envelope, Fact, FactType, Scope, progress::Progress, streams,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use support::{Platform, Raw, assert_clean, golden, options};
+
+/// The way of a conversation and who states each fact.
+const WAY: [(FactType, &str, &str); 7] = [
+    (FactType::ConversationReceived, "gateway", "received"),
+    (FactType::ConversationDecoded, "decode", "decoded"),
+    (
+        FactType::ConversationTranscribed,
+        "transcribe",
+        "transcribed",
+    ),
+    (FactType::ConversationTagged, "tag", "tagged"),
+    (FactType::ConversationAnonymized, "anonymize", "anonymized"),
+    (FactType::ConversationQualified, "qualify", "qualified"),
+    (FactType::ConversationIndexed, "index", "indexed"),
+];
+
+/// Most that an audit may add to the process, whatever the log holds.
+const MOST_KIB: u64 = 400 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement of minutes; run it by name"]
+async fn an_audit_needs_bounded_memory() {
+    let count: u64 =
+        std::env::var("COLLOQUY_AUDIT_CONVERSATIONS").map_or(20_000, |text| text.parse().unwrap());
+    let platform = Platform::start().await;
+    let begun = Instant::now();
+    let templates: Vec<Value> = WAY.iter().map(|(_, _, name)| golden(name)).collect();
+    let mut raw = platform.raw().await;
+    for number in 0..count {
+        conversation(&mut raw, &templates, &platform).await;
+        if number % 100 == 0 {
+            raw.flush().await;
+        }
+    }
+    raw.flush().await;
+    platform_holds(&platform, count).await;
+    println!("stated {count} conversations in {:?}", begun.elapsed());
+
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = status("VmRSS");
+    let begun = Instant::now();
+    let report = platform.audit_with(&options()).await;
+    let took = begun.elapsed();
+    let peak = status("VmHWM");
+    assert_clean(&report);
+    assert_eq!(report.conversations.completed, count);
+    assert_eq!(report.looked_at_again, 0);
+    println!(
+        "audited {count} conversations, {} facts, {} objects in {took:?}: {:.0} conversations/s; \
+         {} KiB before, {} KiB at most, {} KiB for the audit",
+        report.conversations.facts,
+        report.artifacts.values().map(|b| b.objects).sum::<u64>(),
+        count as f64 / took.as_secs_f64(),
+        before,
+        peak,
+        peak - before
+    );
+    assert!(peak - before < MOST_KIB);
+}
+
+/// What the broker was sent is stored.
+async fn platform_holds(platform: &Platform, count: u64) {
+    let deadline = Instant::now() + std::time::Duration::from_secs(900);
+    loop {
+        let (_, last) = platform
+            .bus
+            .extent(streams::CONVERSATIONS.name)
+            .await
+            .unwrap();
+        let mut objects = 0;
+        for bucket in Bucket::ALL {
+            let mut scan = platform.bus.scan_objects(bucket);
+            while scan.next().await.unwrap().is_some() {
+                objects += 1;
+            }
+        }
+        if last == count * 7 && objects == count * 6 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{last} facts and {objects} objects"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+fn status(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Everything that one conversation leaves with the broker.
+async fn conversation(raw: &mut Raw, templates: &[Value], platform: &Platform) {
+    let conversation = ConversationId::generate();
+    let scope = Scope::Conversation {
+        account: "acme".parse().unwrap(),
+        conversation,
+    };
+    let mut progress = Progress::new(conversation);
+    let mut cause: Option<Envelope> = None;
+    let mut stored = BTreeMap::new();
+    let mut facts = Vec::new();
+    for ((fact_type, service, _), template) in WAY.iter().zip(templates) {
+        let mut data = template.clone();
+        let bucket = match fact_type {
+            FactType::ConversationAnonymized | FactType::ConversationQualified => Bucket::Open,
+            _ => Bucket::Vault,
+        };
+        for name in ["recording", "audio", "transcript", "entities"] {
+            if data.get(name).is_some() {
+                data[name] = object(&scope, bucket, name, &mut stored);
+            }
+        }
+        let fact = Fact::from_json(*fact_type, data.to_string().as_bytes()).unwrap();
+        let envelope = match &cause {
+            None => Envelope::first(service, scope.clone(), *fact_type, Timestamp::now()),
+            Some(cause) => cause.derive(service, *fact_type, Timestamp::now()),
+        };
+        progress.apply(&envelope, &fact);
+        let turns = match &fact {
+            Fact::ConversationIndexed(indexed) => indexed.turns,
+            _ => 0,
+        };
+        platform
+            .index
+            .lock()
+            .unwrap()
+            .insert(conversation, (1, turns));
+        facts.push((envelope.clone(), fact.to_json().unwrap()));
+        cause = Some(envelope);
+    }
+    for (subject, payload) in stored.into_values().flatten() {
+        raw.pour(&subject, &[], &payload).await;
+    }
+    for (envelope, payload) in facts {
+        let subject = envelope.subject().unwrap().to_string();
+        raw.pour(&subject, &envelope.headers(), &payload).await;
+    }
+    let key = Progress::key(scope.account(), conversation);
+    let value = serde_json::to_vec(&progress).unwrap();
+    raw.pour(&format!("$KV.progress.{key}"), &[], &value).await;
+}
+
+type Messages = [(String, Vec<u8>); 2];
+
+/// An object of a few bytes, as the object store writes it; its reference.
+fn object(
+    scope: &Scope,
+    bucket: Bucket,
+    name: &str,
+    stored: &mut BTreeMap<(&'static str, String), Messages>,
+) -> Value {
+    let content = format!("{name} of {}", scope.correlation());
+    let digest = Sha256::digest(&content);
+    let sha256 = hex::encode(digest);
+    let conversation = scope.conversation().unwrap();
+    let path = format!("{}/{conversation}/{sha256}", scope.account());
+    let nuid = sha256[..22].to_owned() + bucket.as_str();
+    let info = json!({
+        "name": path, "bucket": bucket.as_str(), "nuid": nuid, "size": content.len(), "chunks": 1,
+        "mtime": "2026-01-01T00:00:00Z",
+        "digest": format!("SHA-256={}", URL_SAFE.encode(digest)),
+    });
+    let messages = [
+        (
+            format!("$O.{bucket}.C.{nuid}"),
+            content.clone().into_bytes(),
+        ),
+        (
+            format!("$O.{bucket}.M.{}", URL_SAFE.encode(&path)),
+            info.to_string().into_bytes(),
+        ),
+    ];
+    stored.insert((bucket.as_str(), path.clone()), messages);
+    json!({
+        "bucket": bucket, "name": path, "size_bytes": content.len(), "sha256": sha256,
+        "media_type": "text/plain",
+    })
+}
