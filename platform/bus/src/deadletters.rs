@@ -209,11 +209,8 @@ impl Bus {
             let (sequence, pending) = (info.stream_sequence, info.pending);
             let at = timestamp(info.published);
             let headers = message.headers.as_ref();
-            if let Some(letter) = headers.and_then(|headers| read(sequence, at, headers)) {
-                if filter.matches(&letter) {
-                    found.push(letter);
-                }
-            }
+            let letter = headers.and_then(|headers| read(sequence, at, headers));
+            found.extend(letter.filter(|letter| filter.matches(letter)));
             if pending == 0 {
                 break;
             }

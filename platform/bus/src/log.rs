@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::{
     Context,
     consumer::{DeliverPolicy, pull},
+    stream::LastRawMessageErrorKind,
 };
 use colloquy_contract::{
     Envelope, Fact, Scope, envelope::EnvelopeError, facts::Family, streams, subject::template,
@@ -74,12 +75,25 @@ pub struct Follow {
     messages: pull::Ordered,
     what: String,
     backlog: u64,
+    jetstream: Context,
+    consumer: String,
 }
 
 impl Follow {
     /// How many facts were waiting when the stream was opened.
     pub const fn backlog(&self) -> u64 {
         self.backlog
+    }
+
+    /// Ends it and gives its consumer back at once. One that is dropped instead is given back by
+    /// the broker, half a minute later.
+    pub async fn close(self) {
+        drop(self.messages);
+        let stream = self.jetstream.get_stream_no_info(&self.what).await;
+        if let Ok(stream) = stream {
+            // The broker does it by itself later.
+            let _ = stream.delete_consumer(&self.consumer).await;
+        }
     }
 
     /// The next fact. Waits for it; an error ends the stream, which can be opened again.
@@ -112,6 +126,8 @@ pub struct Replay {
     family: Family,
     filters: Vec<String>,
     next_sequence: u64,
+    /// The end of the log when the replay began.
+    until: Option<u64>,
     follow: Option<Follow>,
     pending: u64,
 }
@@ -148,6 +164,15 @@ impl Replay {
     }
 
     async fn step(&mut self) -> Result<Step> {
+        let until = match self.until {
+            Some(until) => until,
+            None => *self
+                .until
+                .insert(self.bus.last_sequence(self.family).await?),
+        };
+        if self.next_sequence > until {
+            return Ok(self.end().await);
+        }
         let Some(follow) = &mut self.follow else {
             let opening = self
                 .bus
@@ -155,14 +180,13 @@ impl Replay {
             let follow = opening.await?;
             self.pending = follow.backlog();
             self.follow = Some(follow);
-            return Ok(if self.pending == 0 {
-                Step::End
-            } else {
-                Step::Again
+            return Ok(match self.pending {
+                0 => self.end().await,
+                _ => Step::Again,
             });
         };
         if self.pending == 0 {
-            return Ok(Step::End);
+            return Ok(self.end().await);
         }
         match tokio::time::timeout(REPLAY_QUIET, follow.next_entry()).await {
             Ok(entry) => {
@@ -183,6 +207,19 @@ impl Replay {
     }
 }
 
+impl Replay {
+    async fn end(&mut self) -> Step {
+        if let Some(follow) = self.follow.take() {
+            follow.close().await;
+        }
+        Step::End
+    }
+}
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives for one call; a box would cost each entry an allocation"
+)]
 enum Step {
     Entry(Entry),
     End,
@@ -191,22 +228,40 @@ enum Step {
 
 impl Bus {
     /// Every fact about one thing, oldest first.
+    ///
+    /// They are looked up one by one at the stream's leader, so that everything acknowledged is
+    /// among them. No consumer is made for it: those outlive their use for a while, and the broker
+    /// has room for so many.
     pub async fn history(&self, scope: &Scope) -> Result<Vec<Logged>> {
+        let name = streams::of(family(scope)).name;
         let reading = async {
-            let mut found = Vec::new();
+            let stream = self
+                .jetstream()
+                .get_stream_no_info(name)
+                .await
+                .map_err(|error| log_error(name, error))?;
             let filter = scope.history_filter();
-            let family = family(scope);
-            if !self.stands(family, &filter).await? {
-                return Ok(found);
-            }
-            let mut follow = self.follow(family, vec![filter], 1).await?;
+            let mut found: Vec<Logged> = Vec::new();
+            let mut from = 1;
             while found.len() < MAX_HISTORY {
-                let logged = follow.next().await?;
-                let last = logged.pending == 0;
-                found.push(logged);
-                if last {
-                    break;
-                }
+                let next = stream
+                    .raw_message_builder()
+                    .sequence(from)
+                    .next_by_subject(&filter)
+                    .send()
+                    .await;
+                let message = match next {
+                    Ok(message) => message,
+                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
+                    Err(error) => return Err(log_error(name, error)),
+                };
+                from = message.sequence + 1;
+                found.push(looked_up(&message)?);
+            }
+            let mut behind = found.len() as u64;
+            for logged in &mut found {
+                behind -= 1;
+                logged.pending = behind;
             }
             Ok(found)
         };
@@ -243,6 +298,7 @@ impl Bus {
             family,
             filters,
             next_sequence: from_sequence,
+            until: None,
             follow: None,
             pending: 0,
         }
@@ -328,7 +384,6 @@ impl Bus {
 
     /// Whether any message matches the filter. One round trip.
     pub async fn stands(&self, family: Family, filter: &str) -> Result<bool> {
-        use async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
         let name = streams::of(family).name;
         let stream = self
             .jetstream()
@@ -337,7 +392,7 @@ impl Bus {
             .map_err(|error| log_error(name, error))?;
         match stream.get_last_raw_message_by_subject(filter).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == NoMessageFound => Ok(false),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
             Err(error) => Err(log_error(name, error)),
         }
     }
@@ -355,7 +410,8 @@ async fn open(jetstream: &Context, stream: &str, config: pull::OrderedConfig) ->
         .create_consumer_on_stream(config, stream)
         .await
         .map_err(|error| log_error(stream, error))?;
-    let backlog = consumer.cached_info().num_pending;
+    let info = consumer.cached_info();
+    let (backlog, name) = (info.num_pending, info.name.clone());
     let messages = consumer
         .messages()
         .await
@@ -364,6 +420,20 @@ async fn open(jetstream: &Context, stream: &str, config: pull::OrderedConfig) ->
         messages,
         what: stream.to_owned(),
         backlog,
+        jetstream: jetstream.clone(),
+        consumer: name,
+    })
+}
+
+fn looked_up(message: &async_nats::jetstream::message::StreamMessage) -> Result<Logged> {
+    let get = |name: &'static str| Some(message.headers.get(name)?.as_str());
+    let (envelope, fact) = Envelope::read(&message.subject, get, &message.payload)?;
+    Ok(Logged {
+        envelope,
+        fact,
+        sequence: message.sequence,
+        pending: 0,
+        origin: trace::extract(&message.headers),
     })
 }
 

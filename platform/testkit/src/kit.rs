@@ -204,17 +204,17 @@ impl Kit {
     pub async fn facts_until(&self, scope: &Scope, last: FactType) -> Vec<FactType> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let facts = match self.bus.history(scope).await {
-                Ok(history) => types(&history),
-                // The broker is away; the bound holds for that too.
-                Err(_) => Vec::new(),
-            };
+            let found = self.bus.history(scope).await;
+            let facts = found.as_deref().map(types).unwrap_or_default();
             if facts.contains(&last) {
                 return facts;
             }
+            // The broker may be away; the bound holds for that too.
+            let trouble = found.err().map(|error| chain(&error));
             assert!(
                 Instant::now() < deadline,
-                "no {last} within {PATIENCE:?}, only {facts:?}"
+                "no {last} within {PATIENCE:?}, only {facts:?} ({})",
+                trouble.as_deref().unwrap_or("the log is readable")
             );
             tokio::time::sleep(process::LOOK).await;
         }

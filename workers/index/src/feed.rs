@@ -53,6 +53,11 @@ impl Feed {
         self.pending
     }
 
+    /// Up to where facts came.
+    pub(crate) const fn read_through(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
     /// Up to where the log is read for certain, if everything that stands there now is read;
     /// `None` if there is more to read.
     pub(crate) async fn end(&mut self) -> colloquy_bus::Result<Option<u64>> {
@@ -62,7 +67,7 @@ impl Feed {
             self.filters.clone(),
             self.next_sequence,
         );
-        Ok((waiting.await? == 0).then_some(end.max(self.next_sequence - 1)))
+        Ok((waiting.await? == 0).then_some(end.max(self.read_through())))
     }
 
     /// The next batch: complete when it has `limit` facts, when no more are at hand and the log

@@ -143,9 +143,9 @@ impl Rebuilder {
             if let Some(changes) = self.next(&mut feed).await? {
                 draft = commit(draft, changes).await?;
             }
-            let Some(through) = self.end(&mut feed).await? else {
-                continue;
-            };
+            // Without the log's end: the serving index may be behind it too.
+            let end = self.end(&mut feed).await?;
+            let through = end.unwrap_or(feed.read_through());
             let model = self.model.clone();
             match blocking(move || model.promote(draft, through)).await? {
                 Promoted::Serves(old) => return blocking(move || old.close()).await,
@@ -156,13 +156,18 @@ impl Rebuilder {
 
     /// Puts facts into the serving index again. Its place in the log stays.
     async fn again(&self, from_sequence: u64) -> Result<()> {
+        let bus = &self.reader.bus;
+        let last = || bus.last_sequence(Family::Conversation);
+        // What is stated from here on is new to the serving index anyway.
+        let until = self.reader.persist("finding the end of the log", last);
+        let until = until.await?;
         let mut feed = self.feed(from_sequence.max(1));
         loop {
             if let Some(changes) = self.next(&mut feed).await? {
                 let model = self.model.clone();
                 blocking(move || model.store().commit(&changes, Position::default())).await?;
             }
-            if self.end(&mut feed).await?.is_some() {
+            if feed.read_through() >= until || self.end(&mut feed).await?.is_some() {
                 return Ok(());
             }
         }

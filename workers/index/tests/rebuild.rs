@@ -79,14 +79,16 @@ async fn search_all_the_time(
     searches
 }
 
-/// Has calls qualified until told to stop.
+/// Has calls qualified until told to stop, no faster than a node with slow commits can follow.
 async fn talk_all_the_time(
     broker: &Broker,
     stated: &AtomicU64,
     stop: CancellationToken,
 ) -> Vec<ConversationId> {
     let mut calls = Vec::new();
+    let mut rate = tokio::time::interval(Duration::from_millis(100));
     while !stop.is_cancelled() {
+        rate.tick().await;
         stated.fetch_add(1, Ordering::SeqCst);
         calls.push(broker.qualify(Call::of("acme", PASSWORD)).await);
     }

@@ -161,7 +161,7 @@ async fn serve(client: TcpStream, shared: &Shared, number: u64) {
     let trouble = || shared.trouble.subscribe();
     let up = async {
         let mut judge = shared.judge(number, 0);
-        let decide = |frame: &Frame, trouble: &Trouble| judge.from_client(frame, trouble);
+        let decide = |frame: &Frame, trouble: &Trouble| judge.read_from_client(frame, trouble);
         read(client_reads, trouble(), decide, &to_server, &to_client).await;
     };
     let down = async {

@@ -110,7 +110,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// About a frame from a client.
-    pub(super) fn from_client(&mut self, frame: &Frame, trouble: &Trouble) -> Fate {
+    pub(super) fn read_from_client(&mut self, frame: &Frame, trouble: &Trouble) -> Fate {
         let Frame::Message(message) = frame else {
             return Fate::PASS;
         };
@@ -243,7 +243,7 @@ mod tests {
             (b"PUB elsewhere 1\r\nx\r\n", 1),
             (b"PING\r\n", 1),
         ] {
-            let fate = judge.from_client(&frame(said), &certain());
+            let fate = judge.read_from_client(&frame(said), &certain());
             assert_eq!(fate.passes, passes, "{}", String::from_utf8_lossy(said));
         }
         let ack = b"MSG _INBOX.1 1 28\r\n{\"stream\":\"S\", \"seq\":1,\"x\":2\r\n";
@@ -274,7 +274,7 @@ mod tests {
             };
             let ack = frame(b"PUB $JS.ACK.x 4\r\n+ACK\r\n");
             (0..64)
-                .map(|_| judge.from_client(&ack, &trouble).passes)
+                .map(|_| judge.read_from_client(&ack, &trouble).passes)
                 .collect::<Vec<_>>()
         };
         assert_eq!(decide(7), decide(7));
