@@ -101,9 +101,9 @@ pub async fn audit(bus: &Bus, options: &AuditOptions) -> Result<Report> {
     let mut survey = Survey::begin(bus, options, folder.path(), Reach::Everything).await?;
     survey.conversations(&mut report).await?;
     survey.accounts(&mut report).await?;
-    let (suspects, index) = survey.finish()?;
+    let (suspects, index, nodes) = survey.finish()?;
     report.looked_at_again = suspects.count();
-    let recheck = Recheck::new(bus, options, folder.path()).await?;
+    let recheck = Recheck::new(bus, options, folder.path(), nodes).await?;
     recheck.run(suspects, &mut report).await?;
     if options.index {
         recheck.index(&index, &mut report).await?;

@@ -66,12 +66,8 @@ impl<'a> Recheck<'a> {
         bus: &'a Bus,
         options: &'a AuditOptions,
         folder: &Path,
+        nodes: Nodes,
     ) -> Result<Self> {
-        let nodes = if options.index {
-            Nodes::discover(bus).await?
-        } else {
-            Nodes::default()
-        };
         Ok(Self {
             bus,
             options,
@@ -398,7 +394,7 @@ impl<'a> Recheck<'a> {
     }
 
     /// How many conversations the index may hold of each partition: those of the audit, and those
-    /// that came since.
+    /// that were qualified since.
     async fn most(&self, expected: &IndexExpected) -> Result<Vec<u64>> {
         let mut most: Vec<u64> = expected
             .partitions
@@ -406,7 +402,7 @@ impl<'a> Recheck<'a> {
             .map(|Expected { must, may, .. }| must + may)
             .collect();
         let from = expected.partitions.iter().map(|part| part.through).min();
-        let filters = vec![Subject::filter(FactType::ConversationReceived)];
+        let filters = vec![Subject::filter(FactType::ConversationQualified)];
         let from = from.unwrap_or(0) + 1;
         let mut replay = self.bus.replay(Family::Conversation, filters, from);
         while let Some(entry) = replay.next_entry().await? {

@@ -9,7 +9,7 @@ use std::{
 
 use colloquy_bus::Bus;
 use colloquy_contract::{
-    AccountId, ConversationId, Scope,
+    AccountId, ConversationId, FactType, Scope,
     facts::Family,
     progress::Progress,
     streams,
@@ -180,9 +180,9 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// What looked wrong, and what is expected of the index.
-    pub(crate) fn finish(self) -> Result<(Spilled<Suspect>, IndexExpected)> {
-        Ok((self.suspects.finish()?, self.index))
+    /// What looked wrong, what is expected of the index, and its nodes.
+    pub(crate) fn finish(self) -> Result<(Spilled<Suspect>, IndexExpected, Nodes)> {
+        Ok((self.suspects.finish()?, self.index, self.nodes))
     }
 
     async fn band(&mut self, partitions: &[u8], last: u64, report: &mut Report) -> Result<()> {
@@ -300,9 +300,10 @@ impl<'a> Survey<'a> {
             let part = partition(conversation);
             let expected = &mut self.index.partitions[usize::from(part)];
             let must = story.indexed_turns().is_some();
+            // What is erased is asked for by itself; what was not qualified is in no index.
             if must {
                 expected.must += 1;
-            } else {
+            } else if story.is_forgotten() || story.has(FactType::ConversationQualified) {
                 expected.may += 1;
             }
             if must || story.is_forgotten() {
@@ -360,7 +361,7 @@ impl<'a> Survey<'a> {
         report.dead_letters.settled += story
             .lines
             .iter()
-            .filter(|line| line.fact == colloquy_contract::FactType::ConversationFailed)
+            .filter(|line| line.fact == FactType::ConversationFailed)
             .filter(|line| !open(line.number))
             .count() as u64;
         if findings.is_empty() {

@@ -61,7 +61,7 @@ pub async fn sweep(bus: &Bus, options: SweepOptions) -> Result<SweepReport> {
     let mut ignored = Report::default();
     let mut survey = Survey::begin(bus, &audit, folder.path(), Reach::Orphans).await?;
     survey.conversations(&mut ignored).await?;
-    let (suspects, _) = survey.finish()?;
+    let (suspects, ..) = survey.finish()?;
     let mut report = SweepReport {
         removed: options.remove,
         ..SweepReport::default()

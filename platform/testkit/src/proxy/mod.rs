@@ -166,7 +166,7 @@ async fn serve(client: TcpStream, shared: &Shared, number: u64) {
     };
     let down = async {
         let mut judge = shared.judge(number, 1);
-        let decide = |frame: &Frame, trouble: &Trouble| judge.from_broker(frame, trouble);
+        let decide = |frame: &Frame, trouble: &Trouble| judge.read_from_broker(frame, trouble);
         read(server_reads, trouble(), decide, &to_client, &to_server).await;
     };
     tokio::select! {

@@ -128,7 +128,7 @@ impl Judge<'_> {
     }
 
     /// About a frame from the broker.
-    pub(super) fn from_broker(&mut self, frame: &Frame, trouble: &Trouble) -> Fate {
+    pub(super) fn read_from_broker(&mut self, frame: &Frame, trouble: &Trouble) -> Fate {
         let Frame::Message(message) = frame else {
             return Fate::PASS;
         };
@@ -247,12 +247,12 @@ mod tests {
             assert_eq!(fate.passes, passes, "{}", String::from_utf8_lossy(said));
         }
         let ack = b"MSG _INBOX.1 1 28\r\n{\"stream\":\"S\", \"seq\":1,\"x\":2\r\n";
-        let not_ack = judge.from_broker(&frame(ack), &certain());
+        let not_ack = judge.read_from_broker(&frame(ack), &certain());
         assert_eq!(not_ack.passes, 1, "that is no JSON");
         let ack = b"MSG _INBOX.1 1 23\r\n{\"stream\":\"S\", \"seq\":1}\r\n";
-        assert_eq!(judge.from_broker(&frame(ack), &certain()).passes, 0);
+        assert_eq!(judge.read_from_broker(&frame(ack), &certain()).passes, 0);
         let delivery = b"MSG _INBOX.1 1 $JS.ACK.S.c.1.1.1.1.0 1\r\nx\r\n";
-        let fate = judge.from_broker(&frame(delivery), &certain());
+        let fate = judge.read_from_broker(&frame(delivery), &certain());
         let nak = Bytes::from("PUB $JS.ACK.S.c.1.1.1.1.0 4\r\n-NAK\r\n");
         assert_eq!((fate.passes, fate.answer), (1, Some(nak)));
         let done = counts.done();
