@@ -1,7 +1,12 @@
 //! Every fault strikes while facts are stated and processes handle them: nothing is lost, nothing
 //! is doubled. Without libtest's harness, because the services are this binary in another role.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests; no harness prints for them"
+)]
 
 use std::{sync::Arc, time::Duration};
 

@@ -237,7 +237,7 @@ mod tests {
             (b"PUB $O.vault.M.abc 1\r\nx\r\n", 1),
             (b"PUB accounts.a.created _INBOX.1 1\r\nx\r\n", 2),
             (
-                b"HPUB accounts.a.created 29 30\r\nNATS/1.0\r\nNats-Batch-Id: a\r\n\r\nx\r\n",
+                b"HPUB accounts.a.created 30 31\r\nNATS/1.0\r\nNats-Batch-Id: a\r\n\r\nx\r\n",
                 1,
             ),
             (b"PUB elsewhere 1\r\nx\r\n", 1),
