@@ -4,7 +4,7 @@ CARGO_FLAGS ?= --locked
 DEMO_DATA   ?= data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint bench samples clean-data
+.PHONY: help setup demo run test faults lint bench samples clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,16 @@ run: setup ## The same, left running on http://127.0.0.1:8080
 
 test: setup ## Unit, broker and end-to-end tests
 	cargo test $(CARGO_FLAGS) --workspace
+
+faults: setup ## Faults of every kind, long [SEED SEEDS CLUSTER_SEEDS RESTARTS SECONDS KINDS]
+	COLLOQUY_FAULTS=long \
+	$(if $(SEED),COLLOQUY_FAULT_SEED=$(SEED)) \
+	$(if $(SEEDS),COLLOQUY_FAULT_SEEDS=$(SEEDS)) \
+	$(if $(CLUSTER_SEEDS),COLLOQUY_FAULT_CLUSTER_SEEDS=$(CLUSTER_SEEDS)) \
+	$(if $(RESTARTS),COLLOQUY_FAULT_RESTARTS=$(RESTARTS)) \
+	$(if $(SECONDS),COLLOQUY_FAULT_SECONDS=$(SECONDS)) \
+	$(if $(KINDS),COLLOQUY_FAULT_KINDS=$(KINDS)) \
+	cargo test $(CARGO_FLAGS) --workspace --test faults --test kill_broker -- --nocapture --include-ignored
 
 lint: setup ## Format, clippy, licences and sources of dependencies
 	cargo fmt --all --check

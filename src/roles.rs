@@ -7,11 +7,11 @@ use clap::ValueEnum;
 use colloquy_accounts::AccountsService;
 use colloquy_anonymize::AnonymizeService;
 use colloquy_bus::{
-    Bus,
+    Bus, Room,
     worker::{self, Service},
 };
 use colloquy_decode::DecodeService;
-use colloquy_gateway::{Gateway, GatewayOptions};
+use colloquy_gateway::{Gateway, GatewayOptions, StorageOptions};
 use colloquy_index::{IndexNode, IndexOptions};
 use colloquy_notify::{MailOptions, Mailer, NotifyService, Smtp};
 use colloquy_progress::ProgressService;
@@ -227,9 +227,11 @@ fn mail_options(args: &WorkerArgs) -> MailOptions {
     }
 }
 
-/// Starts the gateway as a part of the process; returns where it listens.
+/// Starts the gateway as a part of the process; returns where it listens. `room` is what is known
+/// of the broker's besides what that tells.
 pub(crate) async fn start_gateway(
     bus: &Bus,
+    room: Room,
     args: &GatewayArgs,
     metrics: MetricsRenderer,
     lifecycle: &mut Lifecycle,
@@ -240,11 +242,22 @@ pub(crate) async fn start_gateway(
     let address = listener.local_addr()?;
     let options = GatewayOptions {
         max_upload_bytes: args.max_upload_mib * 1024 * 1024,
+        storage: StorageOptions {
+            high_watermark: args.storage_high_watermark,
+            room,
+            ..StorageOptions::default()
+        },
         metrics: Some(metrics),
         ..GatewayOptions::default()
     };
     let drain = lifecycle.drain();
-    let router = Gateway::new(options, bus.clone()).router();
+    let gateway = Gateway::new(options, bus.clone());
+    let watch = gateway.storage_watch().run(drain.clone());
+    lifecycle.spawn("storage watch", async move {
+        watch.await;
+        Ok::<_, Infallible>(())
+    });
+    let router = gateway.router();
     lifecycle.spawn("gateway", async move {
         colloquy_gateway::serve(listener, router, drain, DRAIN_GRACE).await;
         Ok::<_, Infallible>(())
@@ -255,13 +268,14 @@ pub(crate) async fn start_gateway(
 /// Starts every worker and the gateway; returns where the gateway listens.
 pub(crate) async fn start_all(
     bus: &Bus,
+    room: Room,
     gateway: &GatewayArgs,
     workers: &WorkerArgs,
     metrics: MetricsRenderer,
     lifecycle: &mut Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     start_workers(Worker::ALL, bus, workers, lifecycle).await?;
-    start_gateway(bus, gateway, metrics, lifecycle).await
+    start_gateway(bus, room, gateway, metrics, lifecycle).await
 }
 
 /// Starts the health server of a process without a gateway.

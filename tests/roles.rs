@@ -1,5 +1,7 @@
-//! The gateway and each worker as a process of its own, against one broker: the same result, one
-//! trace across all of them; any of them may be away for a while; two of one share the load.
+//! The gateway and each worker as a process of its own, against one broker, each under its own user
+//! with the permissions that the contract gives it: the same result, one trace across all of them;
+//! any of them may be away for a while; two of one share the load; one that reaches outside is
+//! refused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -10,7 +12,16 @@ use std::{
     time::Duration,
 };
 
+use colloquy_bus::BusError;
+use colloquy_contract::{
+    Bucket,
+    control::{INDEX_REBUILD, RebuildFrom, RebuildRequest},
+    facts::Family,
+    streams,
+};
 use colloquy_runtime::collector::Span;
+use reqwest::Method;
+use serde_json::Value;
 
 use support::{Api, Process, Stage};
 
@@ -23,6 +34,9 @@ const WORKERS: [&str; 7] = [
     "index",
     "progress",
 ];
+
+/// Those beside a conversation's way.
+const OTHERS: [&str; 5] = ["accounts", "notify", "crm", "webhooks", "warehouse"];
 
 /// The facts of a conversation's good way, in order.
 const WAY: [&str; 7] = [
@@ -38,20 +52,24 @@ const WAY: [&str; 7] = [
 const SAMPLE: &str = "pharmacy-refill.opus";
 
 async fn gateway(stage: &Stage) -> (Process, Api) {
-    let process = stage.run("gateway", &["gateway", "--listen", "127.0.0.1:0"]);
+    let args = ["gateway", "--listen", "127.0.0.1:0"];
+    let process = stage.run_as("gateway", "gateway", &args);
     let base = process.line_after("the gateway listens on ");
     (process, Api::new(&base, &stage.key().await))
 }
 
+fn worker(stage: &Stage, name: &str) -> Process {
+    stage.run_as(name, name, &["worker", name])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn separate_processes_do_the_same_in_one_trace() {
-    let stage = Stage::set().await;
+    let stage = Stage::of_users().await;
     let (gateway, api) = gateway(&stage).await;
-    let mut workers: BTreeMap<_, _> = WORKERS
-        .map(|name| (name, stage.run(name, &["worker", name])))
-        .into();
+    let all = WORKERS.iter().chain(&OTHERS);
+    let mut workers: BTreeMap<_, _> = all.map(|&name| (name, worker(&stage, name))).collect();
     // A second one of a worker shares the load.
-    let second_decode = stage.run("decode-2", &["worker", "decode"]);
+    let second_decode = stage.run_as("decode", "decode-2", &["worker", "decode"]);
 
     // One of them is away while calls come in; when it is back they go on.
     workers.remove("tag").unwrap().end();
@@ -60,7 +78,8 @@ async fn separate_processes_do_the_same_in_one_trace() {
         ids.push(api.post_sample(SAMPLE).await);
     }
     until_stage(&api, &ids[0], "conversation.transcribed").await;
-    workers.insert("tag", stage.run("tag", &["worker", "tag"]));
+    workers.insert("tag", worker(&stage, "tag"));
+    let signup = sign_up(&api).await;
     for id in &ids {
         let status = api.completed(id).await;
         let facts: Vec<_> = status["stages"]
@@ -71,14 +90,116 @@ async fn separate_processes_do_the_same_in_one_trace() {
             .collect();
         assert_eq!(facts, WAY, "each fact once, in order");
     }
-    second_decode.end();
-    for (_, worker) in workers {
-        worker.end();
+    let found = api.get("/v1/search?q=&limit=100").await;
+    assert_eq!(found["hits"].as_array().unwrap().len(), ids.len());
+    let transcript = format!("/v1/conversations/{}/transcript", ids[0]);
+    assert!(!api.get(&transcript).await["turns"].is_null());
+    until_welcomed(&api, &signup).await;
+
+    let processes = workers.values().chain([&second_decode, &gateway]);
+    let outputs: Vec<_> = processes.map(|process| process.output.clone()).collect();
+    let warehouse = workers.remove("warehouse").unwrap();
+    let processes = workers.into_values().chain([second_decode, gateway]);
+    processes.for_each(Process::end);
+    // It commits what it has read when it ends, rather than half a minute later.
+    warehouse.end();
+    has_rows(&stage, ids.len() * WAY.len() + SIGNUP_FACTS).await;
+    for output in outputs {
+        let output = output.lock().unwrap();
+        // Both the broker's word and ours.
+        assert!(!output.to_lowercase().contains("violation"), "{output}");
+        assert!(!output.contains("denied"), "{output}");
     }
-    gateway.end();
     let spans = stage.collector.spans();
     for id in &ids {
         is_one_trace(&spans, id);
+    }
+}
+
+/// The facts of a sign-up's good way.
+const SIGNUP_FACTS: usize = 3;
+
+async fn sign_up(api: &Api) -> String {
+    let body = serde_json::json!({
+        "email": "ann@example.com",
+        "name": "Ann Example",
+        "password": "correct horse battery",
+    });
+    let request = api.anonymous(Method::POST, "/v1/signups").json(&body);
+    let accepted: Value = request.send().await.unwrap().json().await.unwrap();
+    accepted["id"].as_str().expect("it is accepted").to_owned()
+}
+
+async fn until_welcomed(api: &Api, id: &str) {
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    loop {
+        let signup = api.get(&format!("/v1/signups/{id}")).await;
+        if signup["status"] == "welcomed" {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{signup}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The warehouse, which has ended, has so many rows. If it was slower than everything else, it reads
+/// the rest when it runs again.
+async fn has_rows(stage: &Stage, expected: usize) {
+    let folder = stage.folder.path().join("warehouse/warehouse");
+    let rows = || colloquy_warehouse::rows(&folder).unwrap().len();
+    if rows() < expected {
+        let again = worker(stage, "warehouse");
+        let deadline = std::time::Instant::now() + support::PATIENCE;
+        while rows() < expected && std::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        again.end();
+    }
+    assert_eq!(rows(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_reaches_outside_is_refused() {
+    let stage = Stage::of_users().await;
+    // A worker under another's user ends at once and says why.
+    let mut foreign = stage.run_as("qualify", "foreign", &["worker", "tag"]);
+    assert!(!foreign.ended().success());
+    let said = foreign.output.lock().unwrap().clone();
+    let why = "tag failed: the broker denied ";
+    assert!(said.contains(why), "{said}");
+
+    // What qualify measures is anonymized: it has no way to the raw recordings, and none to the
+    // work and the facts of others.
+    let operator = stage.bus().await;
+    let scope = colloquy_testkit::conversation();
+    let (vault, open) = (Bucket::Vault, Bucket::Open);
+    let put = async |bucket| {
+        let artifacts = operator.artifacts();
+        let put = artifacts.put_bytes(bucket, &scope, "x/y", vec![7]);
+        put.await.unwrap()
+    };
+    let (raw, redacted) = (put(vault).await, put(open).await);
+    let qualify = stage.bus_of("qualify").await;
+    let artifacts = qualify.artifacts();
+    assert_eq!(artifacts.get_bytes(&redacted).await.unwrap()[..], [7]);
+    is_denied(artifacts.get_bytes(&raw).await);
+    is_denied(artifacts.put_bytes(open, &scope, "x/y", vec![8]).await);
+    is_denied(qualify.kv(streams::PROGRESS.name).await);
+    let log = qualify.follow(Family::Conversation, vec![scope.history_filter()], 1);
+    is_denied(log.await);
+    let rebuild = RebuildRequest {
+        from: RebuildFrom::Start,
+    };
+    let minute = Duration::from_secs(60);
+    let asked = qualify.ask_all(INDEX_REBUILD, &rebuild, minute, |_: Value| true);
+    is_denied(asked.await);
+}
+
+fn is_denied<T>(result: colloquy_bus::Result<T>) {
+    match result {
+        Err(BusError::Denied { .. }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it is allowed"),
     }
 }
 

@@ -9,6 +9,8 @@
 //!   and key that is read: there is no request that reaches another account's conversations.
 //! - **Nothing personal leaves the vault.** Transcripts and audio come from the open bucket only.
 //! - **Every error is a problem document** ([RFC 9457]), and says what to do.
+//! - **Full is no loss.** When the broker's storage is nearly full nothing new is taken in, and
+//!   the answer says when to come back; what was accepted goes on.
 //! - **Everything has a limit**: bodies, parts, uploads and streams at once, times, pages.
 //!
 //! The gateway holds no state but caches and counters; any number of them can run side by side.
@@ -18,10 +20,12 @@
 //! use colloquy_bus::CancellationToken;
 //! use colloquy_gateway::{Gateway, GatewayOptions, serve};
 //!
-//! let router = Gateway::new(GatewayOptions::default(), bus).router();
+//! let gateway = Gateway::new(GatewayOptions::default(), bus);
 //! let listener = tokio::net::TcpListener::bind(("127.0.0.1", 8080)).await?;
 //! let drain = CancellationToken::new();
-//! serve(listener, router, drain, std::time::Duration::from_secs(20)).await;
+//! let watch = gateway.storage_watch().run(drain.clone());
+//! let grace = std::time::Duration::from_secs(20);
+//! tokio::join!(watch, serve(listener, gateway.router(), drain, grace));
 //! # Ok(())
 //! # }
 //! ```
@@ -40,6 +44,7 @@ mod openapi;
 mod params;
 mod problem;
 mod range;
+mod room;
 mod routes;
 mod server;
 mod state;
@@ -52,6 +57,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::Router;
 use colloquy_bus::Bus;
 
+pub use room::{NotAShare, StorageOptions, StorageWatch, Watermark};
 pub use server::serve;
 
 /// Renders the metrics of the process as Prometheus text.
@@ -78,6 +84,10 @@ pub struct GatewayOptions {
     pub max_password_hashes: usize,
     /// Sign-ups that wait for that; more are told to come back.
     pub max_waiting_signups: usize,
+    /// Requests that redrive dead letters at once; more are told to come back.
+    pub max_redrives: usize,
+    /// When the broker is full.
+    pub storage: StorageOptions,
     /// What `/metrics` shows; 404 without.
     pub metrics: Option<MetricsRenderer>,
 }
@@ -94,6 +104,8 @@ impl Default for GatewayOptions {
             search_timeout: Duration::from_secs(3),
             max_password_hashes: 2,
             max_waiting_signups: 32,
+            max_redrives: 4,
+            storage: StorageOptions::default(),
             metrics: None,
         }
     }
@@ -124,6 +136,12 @@ impl Gateway {
         Self {
             app: state::App::new(options, bus),
         }
+    }
+
+    /// What keeps an eye on the broker's storage, to be run beside the server: without it only the
+    /// broker's own refusal stops what comes in.
+    pub fn storage_watch(&self) -> StorageWatch {
+        StorageWatch::new(self.app.clone())
     }
 
     /// Everything that it serves, layers included.

@@ -36,6 +36,7 @@ const COMMON_PROBLEMS: [(&str, &str); 4] = [
     tags(
         (name = "conversations", description = "Recordings and what became of them"),
         (name = "search", description = "What was said, in all of them"),
+        (name = "deadletters", description = "What services gave up on"),
         (name = "signups", description = "Becoming a customer; needs no key"),
         (name = "health", description = "For machines; needs no key"),
     ),
@@ -48,6 +49,10 @@ const COMMON_PROBLEMS: [(&str, &str); 4] = [
         routes::events::history,
         routes::events::stream,
         routes::search::search,
+        routes::deadletters::list,
+        routes::deadletters::show,
+        routes::deadletters::discard,
+        routes::deadletters::redrive::create,
         routes::signups::create,
         routes::signups::show,
         routes::health::live,
@@ -62,6 +67,8 @@ const COMMON_PROBLEMS: [(&str, &str); 4] = [
         view::Events,
         view::Found,
         view::Signup,
+        routes::deadletters::DeadLetterPage,
+        routes::deadletters::redrive::RedriveReport,
         routes::conversations::UploadForm,
         routes::signups::NewSignup,
     )),
@@ -248,7 +255,7 @@ mod tests {
             assert_eq!(operation["responses"]["401"].is_null(), open, "{id}");
             assert!(ids.insert(id));
         }
-        assert_eq!(ids.len(), 13);
+        assert_eq!(ids.len(), 17);
         let schemas = &document["components"]["schemas"];
         for name in [
             "Problem",

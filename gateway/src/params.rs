@@ -5,10 +5,11 @@
 
 use std::str::FromStr;
 
-use axum::http::Uri;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use axum::http::{HeaderMap, Uri, header};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use serde::de::DeserializeOwned;
 
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// Most query parameters of one request.
 const MAX_PARAMETERS: usize = 64;
@@ -131,6 +132,50 @@ impl Params {
     }
 }
 
+/// How long ago something is at least or at most: `30m`, `2h`, `7d`.
+pub(crate) fn age(text: &str) -> Option<SignedDuration> {
+    let hours = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<i64>().ok()?.checked_mul(24))
+        // Past this, hours do not fit seconds any more.
+        .filter(|hours| (0..i64::from(i32::MAX)).contains(hours));
+    let age = match hours {
+        Some(hours) => SignedDuration::from_hours(hours),
+        None => text.parse().ok()?,
+    };
+    (!age.is_negative()).then_some(age)
+}
+
+/// A JSON body; `takes` says what it is made of.
+pub(crate) fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+    takes: &str,
+) -> Result<T, Problem> {
+    let posted = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = posted.unwrap_or_default().split(';').next();
+    let media_type = media_type.unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let detail = "Send the body as JSON with 'Content-Type: application/json'.";
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    }
+    // The parser's own words could repeat what was sent.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        if error.is_data() {
+            Problem::invalid(format!(
+                "The body takes {takes}; it is another at line {line}, column {column}."
+            ))
+        } else {
+            Problem::bad_request(format!(
+                "The body is not valid JSON (line {line}, column {column})."
+            ))
+        }
+    })
+}
+
 fn moment(text: &str) -> Option<Timestamp> {
     if let Ok(timestamp) = Timestamp::from_str(text) {
         return Some(timestamp);
@@ -141,7 +186,7 @@ fn moment(text: &str) -> Option<Timestamp> {
     Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// A path segment that is an id; what is none cannot be found.
+/// A path segment that is an id or a number; what is none cannot be found.
 pub(crate) fn id<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found())
 }
@@ -176,6 +221,15 @@ mod tests {
                     .number("limit", 1, 10, 3)
                     .is_err()
             );
+        }
+    }
+
+    #[test]
+    fn ages_are_durations() {
+        assert_eq!(age("7d"), Some(SignedDuration::from_hours(168)));
+        assert_eq!(age("30m"), Some(SignedDuration::from_mins(30)));
+        for bad in ["", "d", "soon", "-1h", "-1d", "9999999999999d"] {
+            assert_eq!(age(bad), None, "{bad}");
         }
     }
 

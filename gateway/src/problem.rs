@@ -16,7 +16,7 @@ use colloquy_bus::BusError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::RETRY_AFTER;
+use crate::{room, state::RETRY_AFTER};
 
 /// Media type of a problem document.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -105,6 +105,10 @@ kinds! {
     /// The gateway is at its limit, or something that it needs is away. Nothing was accepted. Try
     /// again after the time in `Retry-After`.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not available at the moment";
+    /// The broker's storage is full, or nearly: nothing new is accepted, so that what was accepted
+    /// has room to come to its end. Whoever runs this platform has to make room. Send it again after
+    /// the time in `Retry-After`, with the same `Idempotency-Key` if there was one.
+    StorageFull = "storage-full", SERVICE_UNAVAILABLE, "Storage is full";
     /// It took longer than this gateway waits. Try again.
     TimedOut = "timed-out", GATEWAY_TIMEOUT, "It took too long";
     /// The request was refused for the reason its status tells.
@@ -179,6 +183,16 @@ impl Problem {
         )
     }
 
+    /// What is wrong this time, and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether the broker has no room.
+    pub(crate) fn is_storage_full(&self) -> bool {
+        self.kind == Kind::StorageFull
+    }
+
     /// The problem of a response that came without one.
     fn of_status(status: StatusCode) -> Self {
         let kind = match status {
@@ -250,11 +264,13 @@ impl From<BusError> for Problem {
                 tracing::warn!(error = logged, "request failed");
                 Self::unavailable("No service that can answer this is running; try again later.")
             }
+            error if error.is_storage_exhausted() => {
+                tracing::error!(error = logged, "request failed for want of room");
+                room::exhausted()
+            }
             _ => {
                 tracing::warn!(error = logged, "request failed");
-                Self::unavailable(
-                    "The broker cannot be reached or cannot store more; nothing was accepted.",
-                )
+                Self::unavailable("The broker cannot be reached; nothing was accepted.")
             }
         }
     }

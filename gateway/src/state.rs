@@ -8,7 +8,7 @@ use opentelemetry::{global, metrics::Histogram};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use crate::{GatewayOptions, keys::KeyCache, problem::Problem};
+use crate::{GatewayOptions, keys::KeyCache, problem::Problem, room::Gate};
 
 /// Bounds of the request duration's histogram, in seconds (OpenTelemetry's semantic conventions).
 const DURATION_BOUNDS: [f64; 14] = [
@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) bus: Bus,
     pub(crate) buckets: Buckets,
     pub(crate) keys: KeyCache,
+    /// Whether something new may come in.
+    pub(crate) gate: Gate,
     /// One permit per upload.
     pub(crate) uploads: Arc<Semaphore>,
     /// One permit per event stream; streams outlive the request's handler.
@@ -33,6 +35,8 @@ pub(crate) struct App {
     pub(crate) hashing: Arc<Semaphore>,
     /// One permit per sign-up that hashes or waits to.
     pub(crate) signups: Semaphore,
+    /// One permit per request that redrives.
+    pub(crate) redrives: Semaphore,
     /// Tasks that outlive their request: uploads that are ended properly, and bodies that nobody
     /// wanted and that are read off.
     pub(crate) background: TaskTracker,
@@ -50,10 +54,12 @@ impl App {
         Arc::new(Self {
             buckets: Buckets::default(),
             keys: KeyCache::default(),
+            gate: Gate::new(&options.storage),
             uploads: Arc::new(Semaphore::new(options.max_uploads)),
             streams: Arc::new(Semaphore::new(options.max_streams)),
             hashing: Arc::new(Semaphore::new(options.max_password_hashes)),
             signups: Semaphore::new(options.max_waiting_signups),
+            redrives: Semaphore::new(options.max_redrives),
             background: TaskTracker::new(),
             duration,
             options,

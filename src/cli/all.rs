@@ -28,6 +28,7 @@ impl All {
         let mut lifecycle = Lifecycle::new();
         let address = roles::start_all(
             &bus,
+            self.gateway.room(),
             &self.gateway,
             &self.workers,
             process.metrics,

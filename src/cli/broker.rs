@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use colloquy_bus::{
-    Bus,
+    Bus, Room,
     embedded::{EmbeddedBroker, EmbeddedOptions},
     provision,
 };
@@ -17,31 +17,41 @@ const CONNECTION: &str = "colloquy";
 /// A connected, provisioned broker; embedded or not.
 pub(crate) struct Broker {
     pub(crate) bus: Bus,
+    /// What is known of its room besides what it tells.
+    pub(crate) room: Room,
     embedded: Option<EmbeddedBroker>,
 }
 
 impl Broker {
-    /// Connects to the broker at `url`, or runs one with its data in `data`.
+    /// Connects to the broker at `url`, or runs one with its data in `data` and at most `room` for
+    /// it.
     pub(crate) async fn start(
         url: Option<String>,
         identity: &Identity,
+        room: Room,
         data: &Path,
     ) -> anyhow::Result<Self> {
-        let (options, embedded) = match url {
-            Some(url) => (identity.connect_options(url, CONNECTION), None),
+        let (options, room, embedded) = match url {
+            Some(url) => (identity.connect_options(url, CONNECTION), room, None),
             None => {
                 let program = colloquy_assets::nats_server()
                     .context("a running broker can be used with --nats instead")?;
                 std::fs::create_dir_all(data)?;
                 // The broker reads its own paths from another working folder's point of view.
                 let data = std::path::absolute(data.join("nats"))?;
-                let broker = EmbeddedBroker::start(EmbeddedOptions { program, data }).await?;
-                (broker.connect_options(CONNECTION), Some(broker))
+                let options = EmbeddedOptions { program, data };
+                let broker = EmbeddedBroker::start_limited(options, room.limit_bytes).await?;
+                let room = broker.room().clone();
+                (broker.connect_options(CONNECTION), room, Some(broker))
             }
         };
         let bus = Bus::connect(options).await?;
         provision::apply(&bus, identity.storage()).await?;
-        Ok(Self { bus, embedded })
+        Ok(Self {
+            bus,
+            room,
+            embedded,
+        })
     }
 
     /// Closes the connection and stops an embedded broker.

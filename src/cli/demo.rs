@@ -80,9 +80,16 @@ impl Demo {
                 .clone()
                 .serve(TcpListener::from_std(traces)?, lifecycle.drain()),
         );
-        let broker = Broker::start(None, &self.identity, &self.workers.data).await?;
+        let broker = Broker::start(
+            None,
+            &self.identity,
+            self.gateway.room(),
+            &self.workers.data,
+        )
+        .await?;
         let address = roles::start_all(
             &broker.bus,
+            broker.room.clone(),
             &self.gateway,
             &self.workers,
             process.metrics,

@@ -23,8 +23,14 @@ impl GatewayCommand {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let bus = self.broker.connect("colloquy-gateway").await?;
         let mut lifecycle = Lifecycle::new();
-        let address =
-            roles::start_gateway(&bus, &self.gateway, process.metrics, &mut lifecycle).await?;
+        let address = roles::start_gateway(
+            &bus,
+            self.gateway.room(),
+            &self.gateway,
+            process.metrics,
+            &mut lifecycle,
+        )
+        .await?;
         say(format!("the gateway listens on http://{address}"));
         let result = lifecycle.run().await;
         bus.close().await;

@@ -6,7 +6,8 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use colloquy_assets::{Cache, Manifest};
-use colloquy_bus::{Bus, ConnectOptions, Credentials, provision::Storage};
+use colloquy_bus::{Bus, ConnectOptions, Credentials, Room, provision::Storage};
+use colloquy_gateway::Watermark;
 use colloquy_runtime::telemetry::{LogFormat, TelemetryOptions};
 
 /// What is logged where `RUST_LOG` does not say.
@@ -131,6 +132,37 @@ pub(crate) struct GatewayArgs {
     /// Largest recording in MiB
     #[arg(long, env = "COLLOQUY_MAX_UPLOAD_MIB", default_value_t = 512)]
     pub(crate) max_upload_mib: u64,
+
+    /// Most that the broker stores, such as 20GiB [default: what its disk has room for]
+    ///
+    /// The limit of a broker that is run along; of another one, the limit of its server, where its
+    /// account has none.
+    #[arg(long, env = "COLLOQUY_MAX_STORAGE", value_name = "SIZE", value_parser = size)]
+    pub(crate) max_storage: Option<u64>,
+
+    /// Share of the broker's storage from which on nothing new is taken in
+    #[arg(long, env = "COLLOQUY_STORAGE_HIGH_WATERMARK", default_value_t)]
+    pub(crate) storage_high_watermark: Watermark,
+}
+
+impl GatewayArgs {
+    /// What is known of the room of a broker that is not run along.
+    pub(crate) const fn room(&self) -> Room {
+        Room {
+            limit_bytes: self.max_storage,
+            folder: None,
+        }
+    }
+}
+
+/// A number of bytes, such as 512MiB.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let parsed = units.iter().find_map(|(unit, bits)| {
+        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(1 << bits).filter(|bytes| *bytes > 0)
+    });
+    parsed.ok_or_else(|| "a size is such as 512MiB, 20GiB or 1TiB".to_owned())
 }
 
 /// How workers work.
@@ -257,6 +289,15 @@ pub(crate) fn model_folder(model: &str) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("512MiB"), Ok(512 * 1024 * 1024));
+        assert_eq!(size("20 GiB"), Ok(20 * 1024 * 1024 * 1024));
+        for bad in ["", "20", "GiB", "0GiB", "-1GiB", "20GB", "99999999999TiB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn partitions_are_a_range() {

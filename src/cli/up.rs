@@ -38,10 +38,17 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
-        let broker = Broker::start(self.nats, &self.identity, &self.workers.data).await?;
+        let broker = Broker::start(
+            self.nats,
+            &self.identity,
+            self.gateway.room(),
+            &self.workers.data,
+        )
+        .await?;
         let mut lifecycle = Lifecycle::new();
         let address = roles::start_all(
             &broker.bus,
+            broker.room.clone(),
             &self.gateway,
             &self.workers,
             process.metrics,

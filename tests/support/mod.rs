@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
@@ -15,7 +15,9 @@ use colloquy_bus::{
     embedded::{EmbeddedBroker, EmbeddedOptions},
     provision::{self, Storage},
 };
+use colloquy_contract::permissions::OPERATOR;
 use colloquy_runtime::collector::Collector;
+use colloquy_testkit::{Authorization, Broker, BrokerOptions};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,10 +29,27 @@ pub const MODEL: &str = "whisper-tiny.en";
 /// How long a call may take from post to end on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
+/// What the processes of a test speak to.
+pub enum StageBroker {
+    /// The platform's own, which knows one user.
+    Embedded(EmbeddedBroker),
+    /// One that knows every service by its own user, who may do what the service declares.
+    OfUsers(Broker),
+}
+
+impl StageBroker {
+    fn connect_options(&self, user: &str) -> ConnectOptions {
+        match self {
+            Self::Embedded(broker) => broker.connect_options(user),
+            Self::OfUsers(broker) => broker.connect_options(user),
+        }
+    }
+}
+
 /// A broker of the test's own, and a receiver of traces.
 pub struct Stage {
     pub folder: TempDir,
-    pub broker: EmbeddedBroker,
+    pub broker: StageBroker,
     pub collector: Collector,
     collector_url: String,
     stop: CancellationToken,
@@ -38,8 +57,6 @@ pub struct Stage {
 
 impl Stage {
     pub async fn set() -> Self {
-        // The first test of a process installs it; the others find it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("nats");
         let broker = EmbeddedBroker::start(EmbeddedOptions {
@@ -48,12 +65,30 @@ impl Stage {
         })
         .await
         .unwrap();
+        Self::around(folder, StageBroker::Embedded(broker)).await
+    }
+
+    /// The same with a broker that gives each service the permissions of the contract; processes
+    /// are to be run by [`Stage::run_as`].
+    pub async fn of_users() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::new(BrokerOptions {
+            authorization: Some(Authorization::of_contract()),
+            ..BrokerOptions::default()
+        })
+        .await;
+        Self::around(folder, StageBroker::OfUsers(broker)).await
+    }
+
+    async fn around(folder: TempDir, broker: StageBroker) -> Self {
+        // The first test of a process installs it; the others find it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (collector, stop) = (Collector::default(), CancellationToken::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let collector_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(collector.clone().serve(listener, stop.clone()));
         // What an operator does once: 'colloquy streams apply'.
-        let bus = Bus::connect(broker.connect_options("operator"))
+        let bus = Bus::connect(broker.connect_options(OPERATOR))
             .await
             .unwrap();
         provision::apply(&bus, Storage::default()).await.unwrap();
@@ -69,28 +104,42 @@ impl Stage {
 
     /// The broker's address with credentials, as `--nats` takes it.
     pub fn nats_url(&self) -> String {
-        let ConnectOptions {
-            url, credentials, ..
-        } = self.broker.connect_options("test");
-        let Credentials::Password { user, password } = credentials else {
-            panic!("the embedded broker has a password")
-        };
-        url.replace("nats://", &format!("nats://{user}:{password}@"))
+        self.nats_url_of(OPERATOR)
     }
 
+    fn nats_url_of(&self, user: &str) -> String {
+        let ConnectOptions {
+            url, credentials, ..
+        } = self.broker.connect_options(user);
+        let Credentials::Password { user, password } = credentials else {
+            panic!("the broker asks for a password")
+        };
+        let (_, host) = url.rsplit_once(['/', '@']).unwrap();
+        format!("nats://{user}:{password}@{host}")
+    }
+
+    /// The operator's connection.
     pub async fn bus(&self) -> Bus {
-        Bus::connect(self.broker.connect_options("test"))
-            .await
-            .unwrap()
+        self.bus_of(OPERATOR).await
+    }
+
+    pub async fn bus_of(&self, user: &str) -> Bus {
+        let options = self.broker.connect_options(user);
+        Bus::connect(options).await.unwrap()
     }
 
     /// Runs `colloquy ARGS…` against this broker, with its data in a folder of that name.
     pub fn run(&self, name: &str, args: &[&str]) -> Process {
+        self.run_as(OPERATOR, name, args)
+    }
+
+    /// The same under a user of the broker.
+    pub fn run_as(&self, user: &str, name: &str, args: &[&str]) -> Process {
         let data = self.folder.path().join(name);
         let mut command = colloquy();
         command
             .args(args)
-            .env("COLLOQUY_NATS_URL", self.nats_url())
+            .env("COLLOQUY_NATS_URL", self.nats_url_of(user))
             .env("COLLOQUY_DATA", &data)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector_url)
             .env("OTEL_BSP_SCHEDULE_DELAY", "200");
@@ -195,8 +244,16 @@ impl Process {
     /// Asks it to end and waits until it has.
     pub fn end(mut self) {
         self.signal("-TERM");
+        self.ended();
+    }
+
+    /// Waits until it has ended by itself; returns how.
+    pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.child.try_wait().unwrap().is_none() {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
             assert!(
                 Instant::now() < deadline,
                 "it does not end:\n{}",

@@ -22,6 +22,7 @@ use crate::{
     metadata,
     params::{Params, id},
     problem::{Kind, Problem, ProblemDocument},
+    room::HasRoom,
     state::{App, Shared},
     upload::{self, Received, Recording, Sink},
     view::{Accepted, Conversation, Page, Summary, path},
@@ -97,6 +98,7 @@ const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
+    _: HasRoom,
     request: Request,
 ) -> Result<Response, Problem> {
     let key = IdempotencyKey::of(request.headers())?;
@@ -104,6 +106,7 @@ pub(crate) async fn create(
         Problem::unavailable("As many uploads as this gateway takes are running; try again soon.")
     })?;
     let (background, limit) = (app.background.clone(), app.options.upload_timeout);
+    let shared = app.clone();
     let accepting = async move {
         let _permit = permit;
         match key {
@@ -120,7 +123,8 @@ pub(crate) async fn create(
         .unwrap_or_else(|_| {
             let detail = "The upload took longer than this gateway waits; nothing was accepted.";
             Err(Problem::new(Kind::Interrupted, detail))
-        })?;
+        })
+        .inspect_err(|problem| shared.gate.heed(problem))?;
     let mut response = (StatusCode::ACCEPTED, Json(Accepted::of(conversation))).into_response();
     let location = HeaderValue::try_from(path(conversation)).map_err(|_| Problem::internal())?;
     response.headers_mut().insert(header::LOCATION, location);
@@ -214,7 +218,12 @@ async fn accept_once(
         accepted: true,
         ..claim.clone()
     };
-    kv.put(&entry, &done).await?;
+    // It is accepted, whether this can be noted or not: without the note a repetition states the
+    // same fact, which stands.
+    if let Err(error) = kv.put(&entry, &done).await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "a claim could not be marked as accepted");
+    }
     Ok((claim.conversation, repeated))
 }
 

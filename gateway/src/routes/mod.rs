@@ -2,6 +2,7 @@
 
 pub(crate) mod audio;
 pub(crate) mod conversations;
+pub(crate) mod deadletters;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod page;
@@ -43,6 +44,15 @@ fn quick(app: &Shared) -> Router<Shared> {
         .route("/v1/conversations/{id}/transcript", get(transcript::show))
         .route("/v1/conversations/{id}/events", get(events::history))
         .route("/v1/search", get(search::search))
+        .route("/v1/deadletters", get(deadletters::list))
+        .route(
+            "/v1/deadletters/redrive",
+            post(deadletters::redrive::create),
+        )
+        .route(
+            "/v1/deadletters/{sequence}",
+            get(deadletters::show).delete(deadletters::discard),
+        )
         .route("/v1/signups", post(signups::create))
         .route("/v1/signups/{id}", get(signups::show))
         .route_layer(DefaultBodyLimit::max(MAX_JSON_BYTES))

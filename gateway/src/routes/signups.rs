@@ -24,8 +24,9 @@ use uuid::Uuid;
 use super::conversations::{REPLAYED, SERVICE};
 use crate::{
     idempotency::{self, IdempotencyKey, SignupClaim},
-    params::Params,
+    params::{Params, json},
     problem::{Kind, Problem, ProblemDocument},
+    room::HasRoom,
     state::{App, Shared},
     view::{Signup, SignupStatus},
 };
@@ -101,19 +102,21 @@ pub(crate) struct NewSignup {
 )]
 pub(crate) async fn create(
     State(app): State<Shared>,
+    _: HasRoom,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let key = IdempotencyKey::of(&headers)?;
     let signup = NewSignup::read(&headers, &body)?;
-    let (account, replayed) = match key {
-        Some(key) => accept_once(&app, &key, signup).await?,
+    let accepted = match key {
+        Some(key) => accept_once(&app, &key, signup).await,
         None => {
             let account = AccountId::generate();
-            let repeated = accept(&app, &account, signup).await?;
-            (account, repeated)
+            let accepted = accept(&app, &account, signup).await;
+            accepted.map(|repeated| (account, repeated))
         }
     };
+    let (account, replayed) = accepted.inspect_err(|problem| app.gate.heed(problem))?;
     let location =
         HeaderValue::try_from(format!("/v1/signups/{account}")).map_err(|_| Problem::internal())?;
     let mut response = (StatusCode::ACCEPTED, Json(pending(&account))).into_response();
@@ -128,34 +131,8 @@ pub(crate) async fn create(
 
 impl NewSignup {
     fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
-        let posted = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let media_type = posted
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            let detail = "Send the sign-up as JSON with 'Content-Type: application/json'.";
-            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-        }
-        // The parser's own words could repeat what was sent.
-        let signup: Self = serde_json::from_slice(body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            if error.is_data() {
-                Problem::invalid(format!(
-                    "The sign-up takes the texts email, name, password and, if you like, company; \
-                     it is another at line {line}, column {column}."
-                ))
-            } else {
-                Problem::bad_request(format!(
-                    "The body is not valid JSON (line {line}, column {column})."
-                ))
-            }
-        })?;
-        signup.checked()
+        let takes = "the texts email, name, password and, if you like, company";
+        json::<Self>(headers, body, takes)?.checked()
     }
 
     fn checked(self) -> Result<Self, Problem> {
@@ -240,14 +217,16 @@ async fn accept_once(
         return Ok((claim.account, true));
     }
     let repeated = accept(app, &claim.account, signup).await?;
-    kv.put(
-        &entry,
-        &SignupClaim {
-            accepted: true,
-            ..claim.clone()
-        },
-    )
-    .await?;
+    let done = SignupClaim {
+        accepted: true,
+        ..claim.clone()
+    };
+    // It is accepted, whether this can be noted or not: without the note a repetition states the
+    // same fact, which stands.
+    if let Err(error) = kv.put(&entry, &done).await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "a claim could not be marked as accepted");
+    }
     Ok((claim.account, repeated))
 }
 

@@ -1,5 +1,7 @@
 //! A gateway on a real broker.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,7 +15,7 @@ use axum::{
 use colloquy_bus::{Bus, CancellationToken};
 use colloquy_contract::{AccountId, ConversationId, Scope};
 use colloquy_gateway::{Gateway, GatewayOptions, keys, serve};
-use colloquy_testkit::Kit;
+use colloquy_testkit::{Kit, KitOptions};
 use opentelemetry::{global, trace::TracerProvider};
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
@@ -34,35 +36,59 @@ pub struct Platform {
     pub secret: String,
     router: Router,
     exported: Exported,
-    kit: Kit,
+    kit: Option<Kit>,
+    watching: CancellationToken,
 }
 
 impl Platform {
     pub async fn start() -> Self {
-        let exported = trace();
-        let kit = Kit::start().await;
+        Self::with(KitOptions::default(), GatewayOptions::default()).await
+    }
+
+    pub async fn with(kit: KitOptions, options: GatewayOptions) -> Self {
+        let kit = Kit::with(kit).await;
         let bus = kit.connect("gateway").await;
+        let mut platform = Self::on(bus, options).await;
+        platform.kit = Some(kit);
+        platform
+    }
+
+    /// On a broker that is there, which the gateway keeps an eye on.
+    pub async fn on(bus: Bus, options: GatewayOptions) -> Self {
+        let exported = trace();
         let account: AccountId = "acme".parse().unwrap();
         let secret = keys::create(&bus, &account, "tests").await.unwrap().secret;
         let options = GatewayOptions {
             max_upload_bytes: LIMIT,
             search_timeout: Duration::from_millis(500),
             metrics: Some(Arc::new(|| "metrics 1\n".to_owned())),
-            ..GatewayOptions::default()
+            ..options
         };
-        let router = Gateway::new(options, bus.clone()).router();
+        let gateway = Gateway::new(options, bus.clone());
+        let watching = CancellationToken::new();
+        tokio::spawn(gateway.storage_watch().run(watching.clone()));
         Self {
             bus,
             account,
             secret,
-            router,
+            router: gateway.router(),
             exported,
-            kit,
+            kit: None,
+            watching,
         }
     }
 
+    /// Another gateway beside it, on the same connection.
+    pub fn beside(&self, options: GatewayOptions) -> Router {
+        Gateway::new(options, self.bus.clone()).router()
+    }
+
+    pub fn kit(&self) -> &Kit {
+        self.kit.as_ref().unwrap()
+    }
+
     pub async fn stop_broker(self) -> Self {
-        self.kit.broker().stop(0).await;
+        self.kit().broker().stop(0).await;
         self
     }
 
@@ -88,6 +114,10 @@ impl Platform {
     }
 
     pub async fn send(&self, sent: Sent) -> Answer {
+        self.send_to(&self.router, sent).await
+    }
+
+    pub async fn send_to(&self, router: &Router, sent: Sent) -> Answer {
         let mut request = Request::builder().method(sent.method).uri(sent.path);
         let headers = request.headers_mut().unwrap();
         headers.extend(sent.headers);
@@ -99,7 +129,7 @@ impl Platform {
         }
         let request = request.body(sent.body).unwrap();
         let answering = async {
-            let response = self.router.clone().oneshot(request).await.unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
             let (parts, body) = response.into_parts();
             let body = to_bytes(body, 10_000_000).await.unwrap();
             Answer {
@@ -142,6 +172,12 @@ impl Platform {
     }
 }
 
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.watching.cancel();
+    }
+}
+
 /// Spans that ended, in memory.
 #[derive(Debug, Clone, Default)]
 struct Exported(Arc<Mutex<Vec<SpanData>>>);
@@ -166,7 +202,8 @@ fn trace() -> Exported {
     });
     tracing_subscriber::registry()
         .with(layer.with_filter(ours))
-        .init();
+        .try_init()
+        .ok();
     exported
 }
 

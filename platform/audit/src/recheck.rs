@@ -3,11 +3,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use colloquy_bus::{Bus, Kv, deadletters::DeadLetterFilter, scan::StoredObject};
+use colloquy_bus::{Bus, BusError, Kv, deadletters::DeadLetterFilter, scan::StoredObject};
 use colloquy_contract::{
     AccountId, ArtifactRef, Fact, FactType, Scope,
     facts::Family,
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    AuditOptions, Result,
+    AuditError, AuditOptions, Result,
     collect::{Short, StrayChunks, conversation_of, short},
     index::{Nodes, ranges},
     judge::{ArtifactState, EntryState, Evidence, Limits, judge},
@@ -237,7 +238,7 @@ impl<'a> Recheck<'a> {
         if self.bus.count_chunks(bucket, &object.nuid).await? != object.chunks {
             return Ok(ArtifactState::Incomplete);
         }
-        if self.options.deep && is_damaged(self.bus, &reference.artifact(scope)).await {
+        if self.options.deep && is_damaged(self.bus, &reference.artifact(scope)).await? {
             return Ok(ArtifactState::Damaged);
         }
         Ok(ArtifactState::Whole)
@@ -497,21 +498,31 @@ async fn story(bus: &Bus, scope: Scope) -> Result<Story> {
     Ok(story)
 }
 
-/// Whether the content of an artifact cannot be read or does not have its digest.
-pub(crate) async fn is_damaged(bus: &Bus, artifact: &ArtifactRef) -> bool {
-    let reading = async {
-        let mut content = bus.artifacts().open(artifact).await.ok()?;
-        let mut digest = Sha256::new();
-        let mut block = vec![0; 64 * 1024];
-        loop {
-            match content.read(&mut block).await.ok()? {
-                0 => break,
-                read => digest.update(&block[..read]),
+/// Whether the content of an artifact is not all there or does not have its digest.
+///
+/// # Errors
+/// If it could not be read: that says nothing about it.
+pub(crate) async fn is_damaged(bus: &Bus, artifact: &ArtifactRef) -> Result<bool> {
+    let mut content = match bus.artifacts().open(artifact).await {
+        Ok(content) => content,
+        Err(BusError::ArtifactDamaged { .. }) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    };
+    let mut digest = Sha256::new();
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        match content.read(&mut block).await {
+            Ok(0) => return Ok(hex::encode(digest.finalize()) != artifact.sha256),
+            Ok(read) => digest.update(&block[..read]),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
+            Err(error) => {
+                return Err(AuditError::Bus(BusError::ArtifactRead {
+                    bucket: artifact.bucket.as_str(),
+                    source: error.into(),
+                }));
             }
         }
-        Some(hex::encode(digest.finalize()))
-    };
-    reading.await.as_ref() != Some(&artifact.sha256)
+    }
 }
 
 fn fingerprint(finding: &Finding) -> Short {

@@ -274,7 +274,9 @@ impl<'a> Survey<'a> {
         stream::iter(whole)
             .map(|artifact| async move {
                 let key = (Zone::from(artifact.bucket), short(&artifact.name));
-                is_damaged(self.bus, &artifact).await.then_some(key)
+                // What cannot be read now is looked at again, as what is damaged is.
+                let damaged = is_damaged(self.bus, &artifact).await.unwrap_or(true);
+                damaged.then_some(key)
             })
             .buffer_unordered(DEEP_READS)
             .filter_map(|found| async move { found })

@@ -11,6 +11,7 @@ use std::{
     io,
     path::Path,
     pin::Pin,
+    sync::Arc,
     task::{Context as TaskContext, Poll},
     time::Duration,
 };
@@ -29,7 +30,11 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{BusError, Result, connect::object_stream};
+use crate::{
+    BusError, Result, chunks,
+    connect::object_stream,
+    denied::{Denials, apis},
+};
 
 /// Size of a chunk in the bucket: below the broker's message limit, above its per-message cost.
 pub const CHUNK_BYTES: usize = 128 * 1024;
@@ -44,11 +49,35 @@ pub const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     jetstream: jetstream::Context,
+    denials: Arc<Denials>,
 }
 
 impl Artifacts {
-    pub(crate) const fn new(jetstream: jetstream::Context) -> Self {
-        Self { jetstream }
+    pub(crate) const fn new(jetstream: jetstream::Context, denials: Arc<Denials>) -> Self {
+        Self { jetstream, denials }
+    }
+
+    fn read<T>(
+        &self,
+        bucket: Bucket,
+        reading: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        let calls = ["STREAM.INFO", "DIRECT.GET", "CONSUMER.CREATE"];
+        let needed = apis(&calls, &object_stream(bucket));
+        let reading = Box::pin(reading);
+        async move { self.denials.or_denied(&needed, reading).await }
+    }
+
+    fn write<T>(
+        &self,
+        bucket: Bucket,
+        writing: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        let calls = ["STREAM.INFO", "DIRECT.GET", "STREAM.PURGE"];
+        let mut needed = apis(&calls, &object_stream(bucket));
+        needed.push(format!("$O.{bucket}.>"));
+        let writing = Box::pin(writing);
+        async move { self.denials.or_denied(&needed, writing).await }
     }
 
     /// Stores a document.
@@ -61,7 +90,8 @@ impl Artifacts {
     ) -> Result<ArtifactRef> {
         let sha256 = hex::encode(Sha256::digest(&content));
         let reference = reference(bucket, scope, media_type, content.len() as u64, sha256);
-        self.put_known(reference, io::Cursor::new(content)).await
+        let putting = self.put_known(reference, io::Cursor::new(content));
+        self.write(bucket, putting).await
     }
 
     /// Stores a local file.
@@ -76,7 +106,8 @@ impl Artifacts {
         tokio::io::copy(&mut hashing, &mut tokio::io::sink()).await?;
         let (sha256, size) = hashing.finish();
         let reference = reference(bucket, scope, media_type, size, sha256);
-        self.put_known(reference, File::open(path).await?).await
+        let putting = self.put_known(reference, File::open(path).await?);
+        self.write(bucket, putting).await
     }
 
     /// Stores what flows in, at most `limit_bytes`, without holding it in memory.
@@ -85,6 +116,18 @@ impl Artifacts {
     /// [`BusError::TooLarge`] past the limit; [`BusError::Content`] if the source failed or stood
     /// still. Then nothing is referenced, and the chunks are removed.
     pub async fn put_stream(
+        &self,
+        bucket: Bucket,
+        scope: &Scope,
+        media_type: &str,
+        source: impl AsyncRead + Unpin + Send,
+        limit_bytes: u64,
+    ) -> Result<ArtifactRef> {
+        let putting = self.put_streaming(bucket, scope, media_type, source, limit_bytes);
+        self.write(bucket, putting).await
+    }
+
+    async fn put_streaming(
         &self,
         bucket: Bucket,
         scope: &Scope,
@@ -134,14 +177,16 @@ impl Artifacts {
             });
         }
         let mut content = Vec::with_capacity(usize::try_from(reference.size_bytes).unwrap_or(0));
-        self.copy_verified(reference, &mut content).await?;
+        let copying = self.copy_verified(reference, &mut content);
+        self.read(reference.bucket, copying).await?;
         Ok(content.into())
     }
 
     /// Reads an artifact into a local file and verifies it; the file is not to be used on error.
     pub async fn get_file(&self, reference: &ArtifactRef, path: &Path) -> Result<()> {
         let mut file = File::create(path).await?;
-        self.copy_verified(reference, &mut file).await?;
+        let copying = self.copy_verified(reference, &mut file);
+        self.read(reference.bucket, copying).await?;
         file.flush().await?;
         Ok(())
     }
@@ -153,24 +198,39 @@ impl Artifacts {
         reference: &ArtifactRef,
     ) -> Result<impl AsyncRead + Send + Unpin + use<>> {
         let bucket = reference.bucket;
-        let store = self.store(bucket).await?;
-        let object = tokio::time::timeout(STALL, store.get(&reference.name))
-            .await
-            .map_err(|_| BusError::TimedOut {
-                what: "opening an artifact",
-                limit: STALL,
-            })?
-            .map_err(|error| read_error(bucket, error))?;
-        if object.info.size as u64 != reference.size_bytes {
-            return Err(damaged(reference, object.info.size as u64));
+        let opening = async {
+            let store = self.store(bucket).await?;
+            let info = tokio::time::timeout(STALL, store.info(&reference.name))
+                .await
+                .map_err(|_| BusError::TimedOut {
+                    what: "opening an artifact",
+                    limit: STALL,
+                })?
+                .map_err(|error| read_error(bucket, error))?;
+            let stream = self
+                .jetstream
+                .get_stream_no_info(object_stream(bucket))
+                .await
+                .map_err(|error| read_error(bucket, error))?;
+            Ok((info, stream))
+        };
+        let (info, stream) = self.read(bucket, opening).await?;
+        if info.deleted {
+            return Err(read_error(bucket, "it was removed"));
         }
-        Ok(Stalling::new(object))
+        if info.size as u64 != reference.size_bytes {
+            return Err(damaged(reference, info.size as u64));
+        }
+        Ok(Stalling::new(chunks::read(stream, bucket, &info)))
     }
 
     /// Whether the referenced artifact is there with all its chunks.
     pub async fn check(&self, reference: &ArtifactRef) -> Result<bool> {
-        let store = self.store(reference.bucket).await?;
-        self.exists(&store, reference).await
+        let checking = async {
+            let store = self.store(reference.bucket).await?;
+            self.exists(&store, reference).await
+        };
+        self.read(reference.bucket, checking).await
     }
 
     async fn put_known(

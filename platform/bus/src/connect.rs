@@ -1,12 +1,12 @@
 //! The connection: one per process, cheap to clone.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{Client, Event, ServerAddr, jetstream};
 use colloquy_contract::{Bucket, permissions};
 use rand::Rng;
 
-use crate::{Artifacts, BusError, Kv, Result};
+use crate::{Artifacts, BusError, Kv, Result, denied::Denials, publish::Rows};
 
 /// How long the broker may take to acknowledge one message.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +49,8 @@ pub struct ConnectOptions {
 pub struct Bus {
     client: Client,
     jetstream: jetstream::Context,
+    denials: Arc<Denials>,
+    rows: Option<Arc<Rows>>,
 }
 
 impl Bus {
@@ -56,15 +58,24 @@ impl Bus {
     pub async fn connect(options: ConnectOptions) -> Result<Self> {
         let shown = without_credentials(&options.url);
         let addresses = addresses(&options.url, &shown)?;
+        // Replies to us are nobody else's to read.
+        let inbox_prefix = permissions::inbox_prefix(&options.name);
+        let denials = Arc::new(Denials::new(&inbox_prefix));
+        let hearing = denials.clone();
         let mut nats = async_nats::ConnectOptions::new()
             .name(&options.name)
-            // Replies to us are nobody else's to read.
-            .custom_inbox_prefix(permissions::inbox_prefix(&options.name))
+            .custom_inbox_prefix(inbox_prefix)
             .connection_timeout(Duration::from_secs(10))
             .ping_interval(Duration::from_secs(20))
             .request_timeout(Some(ACK_TIMEOUT))
             .reconnect_delay_callback(reconnect_delay)
-            .event_callback(|event| async move { log_event(&event) });
+            .event_callback(move |event| {
+                // A denial has its own word in the log.
+                if !hearing.hear(&event) {
+                    log_event(&event);
+                }
+                std::future::ready(())
+            });
         nats = match options.credentials {
             Credentials::None => match user_of(&addresses) {
                 Some((user, password)) => nats.user_and_password(user, password),
@@ -94,17 +105,31 @@ impl Bus {
             .timeout(ACK_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
             .build(client.clone());
-        Ok(Self { client, jetstream })
+        Ok(Self {
+            client,
+            jetstream,
+            denials,
+            rows: None,
+        })
+    }
+
+    /// The same connection, with or without group commit: facts that are stated at the same time
+    /// share a sync to disk. It is a gain where the broker syncs before each acknowledgement, and a
+    /// small loss where it does not.
+    #[must_use]
+    pub fn with_group_commit(mut self, group_commit: bool) -> Self {
+        self.rows = group_commit.then(Arc::default);
+        self
     }
 
     /// The artifacts of both trust zones.
     pub fn artifacts(&self) -> Artifacts {
-        Artifacts::new(self.jetstream.clone())
+        Artifacts::new(self.jetstream.clone(), self.denials.clone())
     }
 
     /// The key-value bucket of this name.
     pub async fn kv(&self, bucket: &'static str) -> Result<Kv> {
-        Kv::open(&self.jetstream, bucket).await
+        Kv::open(&self.jetstream, self.denials.clone(), bucket).await
     }
 
     /// Whether the connection stands and the broker answers.
@@ -130,6 +155,14 @@ impl Bus {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    pub(crate) fn rows(&self) -> Option<&Rows> {
+        self.rows.as_deref()
     }
 
     pub(crate) const fn jetstream(&self) -> &jetstream::Context {

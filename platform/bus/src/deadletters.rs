@@ -10,6 +10,8 @@
 
 mod keep;
 
+use std::time::Duration;
+
 use async_nats::{
     HeaderMap,
     jetstream::{
@@ -51,6 +53,11 @@ pub(crate) mod header {
 
 /// Most dead letters that one listing looks at.
 const MAX_SCANNED: usize = 1_000_000;
+
+/// How long nothing may come of a listing before it looks whether anything is to come, and how often
+/// in a row.
+const LULL: Duration = Duration::from_secs(2);
+const MAX_LULLS: u32 = 5;
 
 /// Most earlier dead letters that a message carries.
 const MAX_HISTORY: usize = 16;
@@ -197,16 +204,29 @@ impl Bus {
             return Ok(found);
         }
         let mut messages = consumer.messages().await.map_err(failed)?;
+        let (mut seen, mut lulls) = (after, 0);
         for _ in 0..MAX_SCANNED {
             if found.len() >= limit {
                 break;
             }
-            let Some(message) = messages.next().await else {
+            let Ok(next) = tokio::time::timeout(LULL, messages.next()).await else {
+                // What was still to come may have been redriven or discarded meanwhile.
+                if !self.has_dead_letters(filter, seen).await? {
+                    break;
+                }
+                lulls += 1;
+                if lulls == MAX_LULLS {
+                    return Err(failed("the broker delivers nothing"));
+                }
+                continue;
+            };
+            let Some(message) = next else {
                 break;
             };
             let message = message.map_err(failed)?;
             let info = message.info().map_err(failed)?;
             let (sequence, pending) = (info.stream_sequence, info.pending);
+            (seen, lulls) = (sequence, 0);
             let at = timestamp(info.published);
             let headers = message.headers.as_ref();
             let letter = headers.and_then(|headers| read(sequence, at, headers));
@@ -216,6 +236,24 @@ impl Bus {
             }
         }
         Ok(found)
+    }
+
+    /// Whether there is a dead letter after this number in the subjects of a filter.
+    async fn has_dead_letters(&self, filter: &DeadLetterFilter, after: u64) -> Result<bool> {
+        let stream = self
+            .jetstream()
+            .get_stream_no_info(streams::DEADLETTERS.name)
+            .await
+            .map_err(failed)?;
+        for subject in filter.subjects() {
+            match stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(last) if last.sequence > after => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// One dead letter and the data of its message, which may hold personal data; `None` if there

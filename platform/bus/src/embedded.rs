@@ -3,6 +3,8 @@
 //! - Everything it acknowledges is on disk first (`sync_interval: always`).
 //! - It listens on the loopback interface, on a port the system chose, with credentials that are
 //!   made at each start, and keeps its data in one folder, which one process owns at a time.
+//! - What it stores has a limit, so that it refuses to store before its disk is full: a broker that
+//!   fills its disk stops altogether.
 //! - If it dies it is started again on the same port, so that connections mend themselves.
 //! - When we are gone it is gone, even if we were killed: the kernel signals it (Linux).
 
@@ -19,7 +21,10 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{BusError, ConnectOptions, Credentials, Result};
+use crate::{
+    BusError, ConnectOptions, Credentials, Result, Room,
+    storage::{DISK_RESERVE_BYTES, free_space},
+};
 
 /// How long the broker may take to accept connections; it reads its streams first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +37,15 @@ const RESTART_PAUSE: Duration = Duration::from_millis(250);
 
 /// How often the supervisor looks after the child.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Folder of what it stores, in its data folder.
+const STORE: &str = "jetstream";
+
+/// Least limit of what it stores where nobody chose one, so that it starts on a full disk.
+const LEAST_STORAGE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Deepest folder that is looked into for what is stored; the broker's own go six deep.
+const MAX_DEPTH: usize = 16;
 
 /// What the embedded broker needs.
 #[derive(Debug, Clone)]
@@ -47,6 +61,7 @@ pub struct EmbeddedOptions {
 pub struct EmbeddedBroker {
     url: String,
     credentials: Credentials,
+    room: Room,
     log: PathBuf,
     stop: Option<mpsc::Sender<()>>,
     supervisor: Option<JoinHandle<()>>,
@@ -59,9 +74,26 @@ impl EmbeddedBroker {
     /// If another process owns the folder, the program cannot be run, or it does not get ready;
     /// the message says which, and where the broker's own log is.
     pub async fn start(options: EmbeddedOptions) -> Result<Self> {
-        tokio::task::spawn_blocking(move || Self::start_blocking(&options))
+        Self::start_limited(options, None).await
+    }
+
+    /// The same with a limit of what it stores, in bytes. Without one, it may fill its disk but for
+    /// [`DISK_RESERVE_BYTES`].
+    ///
+    /// The limit is the server's (`max_file_store`), which refuses what goes beyond it, but does not
+    /// tell it to anybody: [`Self::room`] does.
+    pub async fn start_limited(
+        options: EmbeddedOptions,
+        max_storage_bytes: Option<u64>,
+    ) -> Result<Self> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(&options, max_storage_bytes))
             .await
             .map_err(|_| embedded("starting it was interrupted"))?
+    }
+
+    /// How much it may store, and where.
+    pub const fn room(&self) -> &Room {
+        &self.room
     }
 
     /// How to connect to it.
@@ -89,7 +121,7 @@ impl EmbeddedBroker {
         let _ = tokio::task::spawn_blocking(move || self.stop_blocking()).await;
     }
 
-    fn start_blocking(options: &EmbeddedOptions) -> Result<Self> {
+    fn start_blocking(options: &EmbeddedOptions, max_storage_bytes: Option<u64>) -> Result<Self> {
         fs::create_dir_all(&options.data)?;
         let lock = own(&options.data)?;
         let port = free_port()?;
@@ -98,7 +130,11 @@ impl EmbeddedBroker {
             hex::encode(rand::random::<[u8; 24]>()),
         );
         let log = options.data.join("nats-server.log");
-        let config = write_config(&options.data, port, &user, &password)?;
+        let limit_bytes = match max_storage_bytes {
+            Some(limit) => limit,
+            None => default_limit(&options.data)?,
+        };
+        let config = write_config(&options.data, port, &user, &password, limit_bytes)?;
         let (stop, stopped) = mpsc::channel();
         let (started, ready) = mpsc::channel();
         let supervised = Supervised {
@@ -117,6 +153,10 @@ impl EmbeddedBroker {
         let broker = Self {
             url: format!("nats://127.0.0.1:{port}"),
             credentials: Credentials::Password { user, password },
+            room: Room {
+                limit_bytes: Some(limit_bytes),
+                folder: Some(options.data.clone()),
+            },
             log,
             stop: Some(stop),
             supervisor: Some(supervisor),
@@ -299,7 +339,34 @@ fn free_port() -> Result<u16> {
         .port())
 }
 
-fn write_config(data: &Path, port: u16, user: &str, password: &str) -> Result<PathBuf> {
+/// What is stored already and what the disk has left, but for the reserve. It does not shrink with
+/// each start as more is stored.
+fn default_limit(data: &Path) -> Result<u64> {
+    let stored = stored_bytes(&data.join(STORE), MAX_DEPTH);
+    let free = free_space(data)?.saturating_sub(DISK_RESERVE_BYTES);
+    Ok(stored.saturating_add(free).max(LEAST_STORAGE_BYTES))
+}
+
+/// Bytes of the files in a folder. What cannot be read counts nothing.
+fn stored_bytes(folder: &Path, depth: usize) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let sizes = entries.flatten().map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() && depth > 0 => stored_bytes(&entry.path(), depth - 1),
+        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |file| file.len()),
+        _ => 0,
+    });
+    sizes.sum()
+}
+
+fn write_config(
+    data: &Path,
+    port: u16,
+    user: &str,
+    password: &str,
+    limit_bytes: u64,
+) -> Result<PathBuf> {
     // JSON is a subset of the server's configuration language, and quotes everything.
     let config = serde_json::json!({
         "server_name": "colloquy-embedded",
@@ -311,8 +378,9 @@ fn write_config(data: &Path, port: u16, user: &str, password: &str) -> Result<Pa
         "max_payload": 1024 * 1024,
         "lame_duck_grace_period": "1s",
         "jetstream": {
-            "store_dir": data.join("jetstream"),
+            "store_dir": data.join(STORE),
             "sync_interval": "always",
+            "max_file_store": limit_bytes,
             "max_memory_store": 16 * 1024 * 1024,
         },
         "authorization": { "user": user, "password": password },

@@ -1,17 +1,21 @@
 //! Key-value buckets with compare-and-set.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
     self,
     consumer::{DeliverPolicy, pull},
     kv,
+    stream::LastRawMessageErrorKind,
 };
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{BusError, Result};
+use crate::{
+    BusError, Result,
+    denied::{Denials, api, apis},
+};
 
 /// How often a compare-and-set is tried before the caller is told.
 const UPDATE_ATTEMPTS: u32 = 64;
@@ -20,6 +24,10 @@ const UPDATE_ATTEMPTS: u32 = 64;
 #[derive(Debug, Clone)]
 pub struct Kv {
     store: kv::Store,
+    denials: Arc<Denials>,
+    /// Subjects that reading and writing take.
+    reading: Arc<[String]>,
+    writing: Arc<[String]>,
 }
 
 /// How long the next key may take.
@@ -79,25 +87,53 @@ pub struct Versioned<T> {
 }
 
 impl Kv {
-    pub(crate) async fn open(jetstream: &jetstream::Context, bucket: &str) -> Result<Self> {
-        let store = jetstream
-            .get_key_value(bucket)
-            .await
-            .map_err(|error| BusError::Kv {
+    pub(crate) async fn open(
+        jetstream: &jetstream::Context,
+        denials: Arc<Denials>,
+        bucket: &str,
+    ) -> Result<Self> {
+        let stream = format!("KV_{bucket}");
+        let opening = async {
+            let opened = jetstream.get_key_value(bucket).await;
+            opened.map_err(|error| BusError::Kv {
                 operation: "open",
                 bucket: bucket.to_owned(),
                 source: error.into(),
-            })?;
-        Ok(Self { store })
+            })
+        };
+        let needed = api("STREAM.INFO", &stream);
+        let store = denials.or_denied(&needed, opening).await?;
+        let reading = apis(
+            &["DIRECT.GET", "STREAM.MSG.GET", "CONSUMER.CREATE"],
+            &stream,
+        );
+        let mut writing = reading.clone();
+        writing.push(format!("$KV.{bucket}.>"));
+        Ok(Self {
+            store,
+            denials,
+            reading: reading.into(),
+            writing: writing.into(),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        operation: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        self.denials.or_denied(&self.reading, operation)
+    }
+
+    fn write<T>(
+        &self,
+        operation: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        self.denials.or_denied(&self.writing, operation)
     }
 
     /// The value of a key; `None` if there is none.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>> {
-        let entry = self
-            .store
-            .entry(key)
-            .await
-            .map_err(|error| self.error("get", error))?;
+        let entry = self.entry(key).await?;
         match entry {
             Some(entry) if entry.operation == kv::Operation::Put => Ok(Some(Versioned {
                 value: self.decode(&entry.value)?,
@@ -109,11 +145,7 @@ impl Kv {
 
     /// The value of a key as it stands, readable or not; `None` if there is none.
     pub async fn get_bytes(&self, key: &str) -> Result<Option<Versioned<Bytes>>> {
-        let entry = self
-            .store
-            .entry(key)
-            .await
-            .map_err(|error| self.error("get", error))?;
+        let entry = self.entry(key).await?;
         let entry = entry.filter(|entry| entry.operation == kv::Operation::Put);
         Ok(entry.map(|entry| Versioned {
             value: entry.value,
@@ -121,27 +153,40 @@ impl Kv {
         }))
     }
 
+    async fn entry(&self, key: &str) -> Result<Option<kv::Entry>> {
+        let getting = async {
+            let entry = self.store.entry(key).await;
+            entry.map_err(|error| self.error("get", error))
+        };
+        self.read(getting).await
+    }
+
     /// Creates a key; `false` if it exists.
     pub async fn create<T: Serialize>(&self, key: &str, value: &T) -> Result<bool> {
-        match self.store.create(key, self.encode(value)?).await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.kind() == kv::CreateErrorKind::AlreadyExists || is_conflict(&error) =>
-            {
-                Ok(false)
+        let value = self.encode(value)?;
+        let creating = async {
+            match self.store.create(key, value).await {
+                Ok(_) => Ok(true),
+                Err(error)
+                    if error.kind() == kv::CreateErrorKind::AlreadyExists
+                        || is_conflict(&error) =>
+                {
+                    Ok(false)
+                }
+                Err(error) => Err(self.error("create", error)),
             }
-            Err(error) => Err(self.error("create", error)),
-        }
+        };
+        self.write(creating).await
     }
 
     /// Sets a key, whatever it holds.
     pub async fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<()> {
         let value = self.encode(value)?;
-        self.store
-            .put(key, value)
-            .await
-            .map(drop)
-            .map_err(|error| self.error("put", error))
+        let putting = async {
+            let put = self.store.put(key, value).await;
+            put.map(drop).map_err(|error| self.error("put", error))
+        };
+        self.write(putting).await
     }
 
     /// Changes a key by compare-and-set until it holds. `change` is handed the present value and
@@ -177,30 +222,37 @@ impl Kv {
         value: &T,
         revision: u64,
     ) -> Result<bool> {
-        match self.store.update(key, self.encode(value)?, revision).await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.kind() == kv::UpdateErrorKind::WrongLastRevision
-                    || is_conflict(&error) =>
-            {
-                Ok(false)
+        let value = self.encode(value)?;
+        let updating = async {
+            match self.store.update(key, value, revision).await {
+                Ok(_) => Ok(true),
+                Err(error)
+                    if error.kind() == kv::UpdateErrorKind::WrongLastRevision
+                        || is_conflict(&error) =>
+                {
+                    Ok(false)
+                }
+                Err(error) => Err(self.error("update", error)),
             }
-            Err(error) => Err(self.error("update", error)),
-        }
+        };
+        self.write(updating).await
     }
 
     /// Deletes a key if it is still at `revision`; `false` if not.
     pub async fn delete_at(&self, key: &str, revision: u64) -> Result<bool> {
-        match self.store.delete_expect_revision(key, Some(revision)).await {
-            Ok(()) => Ok(true),
-            Err(error)
-                if error.kind() == kv::DeleteErrorKind::WrongLastRevision
-                    || is_conflict(&error) =>
-            {
-                Ok(false)
+        let deleting = async {
+            match self.store.delete_expect_revision(key, Some(revision)).await {
+                Ok(()) => Ok(true),
+                Err(error)
+                    if error.kind() == kv::DeleteErrorKind::WrongLastRevision
+                        || is_conflict(&error) =>
+                {
+                    Ok(false)
+                }
+                Err(error) => Err(self.error("delete", error)),
             }
-            Err(error) => Err(self.error("delete", error)),
-        }
+        };
+        self.write(deleting).await
     }
 
     /// The keys that match a filter such as `account.*`, one after the other: those that are there
@@ -212,12 +264,11 @@ impl Kv {
             headers_only: true,
             ..pull::OrderedConfig::default()
         };
-        let consumer = self
-            .store
-            .stream
-            .create_consumer(config)
-            .await
-            .map_err(|error| self.error("list", error))?;
+        let creating = async {
+            let created = self.store.stream.create_consumer(config).await;
+            created.map_err(|error| self.error("list", error))
+        };
+        let consumer = self.read(creating).await?;
         let pending = consumer.cached_info().num_pending;
         let messages = consumer
             .messages()
@@ -237,11 +288,11 @@ impl Kv {
         limit: usize,
     ) -> Result<Vec<(String, T)>> {
         let mut found = Vec::new();
-        let mut watch = self
-            .store
-            .watch_with_history(filter)
-            .await
-            .map_err(|error| self.error("list", error))?;
+        let watching = async {
+            let watch = self.store.watch_with_history(filter).await;
+            watch.map_err(|error| self.error("list", error))
+        };
+        let mut watch = self.read(watching).await?;
         if self.is_empty(filter).await? {
             return Ok(found);
         }
@@ -263,20 +314,15 @@ impl Kv {
     /// Whether no key matches the filter. One round trip.
     pub async fn is_empty(&self, filter: &str) -> Result<bool> {
         let subject = format!("{}{filter}", self.store.prefix);
-        match self
-            .store
-            .stream
-            .get_last_raw_message_by_subject(&subject)
-            .await
-        {
-            Ok(_) => Ok(false),
-            Err(error)
-                if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound =>
-            {
-                Ok(true)
+        let stream = &self.store.stream;
+        let looking = async {
+            match stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(_) => Ok(false),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(true),
+                Err(error) => Err(self.error("list", error)),
             }
-            Err(error) => Err(self.error("list", error)),
-        }
+        };
+        self.read(looking).await
     }
 
     fn encode<T: Serialize>(&self, value: &T) -> Result<Bytes> {

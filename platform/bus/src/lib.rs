@@ -13,8 +13,10 @@
 #![warn(missing_docs)]
 
 pub mod artifacts;
+mod chunks;
 mod connect;
 pub mod deadletters;
+mod denied;
 pub mod embedded;
 mod error;
 pub mod kv;
@@ -36,5 +38,5 @@ pub use error::{BusError, Result};
 pub use kv::Kv;
 pub use publish::Stated;
 pub use reprocess::Restated;
-pub use storage::Fullest;
+pub use storage::{DISK_RESERVE_BYTES, Fullest, Room};
 pub use tokio_util::sync::CancellationToken;

@@ -13,10 +13,17 @@ use colloquy_contract::{
 use futures::StreamExt;
 use tracing::Span;
 
-use crate::{Bus, BusError, Result, trace};
+use crate::{
+    Bus, BusError, Result,
+    denied::{api, apis},
+    trace,
+};
 
 /// Most facts that a history may have; a conversation has about a dozen.
 const MAX_HISTORY: usize = 1_000;
+
+/// Calls of the broker's API that reading a stream through a consumer takes.
+const READING: &[&str] = &["CONSUMER.CREATE", "CONSUMER.INFO", "CONSUMER.MSG.NEXT"];
 
 /// How long a history may take to read.
 const HISTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -265,7 +272,8 @@ impl Bus {
             }
             Ok(found)
         };
-        tokio::time::timeout(HISTORY_TIMEOUT, reading)
+        let needed = api("STREAM.MSG.GET", name);
+        tokio::time::timeout(HISTORY_TIMEOUT, self.or_denied(&needed, reading))
             .await
             .unwrap_or(Err(BusError::TimedOut {
                 what: "reading a history",
@@ -288,7 +296,7 @@ impl Bus {
             },
             ..pull::OrderedConfig::default()
         };
-        open(self.jetstream(), stream, config).await
+        self.open(stream, config).await
     }
 
     /// The facts that match the filters and stand in the log now, from a stream sequence on.
@@ -333,7 +341,7 @@ impl Bus {
             headers_only: true,
             ..pull::OrderedConfig::default()
         };
-        let mut follow = open(self.jetstream(), name, config).await?;
+        let mut follow = self.open(name, config).await?;
         if follow.backlog() == 0 {
             return Ok(last + 1);
         }
@@ -353,6 +361,12 @@ impl Bus {
         }
     }
 
+    async fn open(&self, stream: &str, config: pull::OrderedConfig) -> Result<Follow> {
+        let needed = apis(READING, stream);
+        let opening = open(self.jetstream(), stream, config);
+        self.or_denied(&needed, opening).await
+    }
+
     async fn count(&self, family: Family, config: pull::OrderedConfig) -> Result<u64> {
         let name = streams::of(family).name;
         let stream = self
@@ -360,10 +374,12 @@ impl Bus {
             .get_stream_no_info(name)
             .await
             .map_err(|error| log_error(name, error))?;
-        let consumer = stream
-            .create_consumer(config)
-            .await
-            .map_err(|error| log_error(name, error))?;
+        let creating = async {
+            let created = stream.create_consumer(config).await;
+            created.map_err(|error| log_error(name, error))
+        };
+        let needed = apis(READING, name);
+        let consumer = self.or_denied(&needed, creating).await?;
         let info = consumer.cached_info();
         let waiting = info.num_pending;
         // The broker drops it by itself after a while if this is lost.
@@ -374,11 +390,12 @@ impl Bus {
     /// The sequence of the newest message of a family's stream; 0 if there is none.
     pub async fn last_sequence(&self, family: Family) -> Result<u64> {
         let name = streams::of(family).name;
-        let stream = self
-            .jetstream()
-            .get_stream(name)
-            .await
-            .map_err(|error| log_error(name, error))?;
+        let looking = async {
+            let stream = self.jetstream().get_stream(name).await;
+            stream.map_err(|error| log_error(name, error))
+        };
+        let needed = api("STREAM.INFO", name);
+        let stream = self.or_denied(&needed, looking).await?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -390,11 +407,15 @@ impl Bus {
             .get_stream_no_info(name)
             .await
             .map_err(|error| log_error(name, error))?;
-        match stream.get_last_raw_message_by_subject(filter).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
-            Err(error) => Err(log_error(name, error)),
-        }
+        let looking = async {
+            match stream.get_last_raw_message_by_subject(filter).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+                Err(error) => Err(log_error(name, error)),
+            }
+        };
+        let needed = api("STREAM.MSG.GET", name);
+        self.or_denied(&needed, looking).await
     }
 }
 

@@ -244,11 +244,15 @@ async fn consumer_config(
         .get_stream_no_info(stream)
         .await
         .map_err(|error| provision_error("consumer", name, error))?;
-    match log.consumer_info(name).await {
-        Ok(info) => Ok(Some(info.config)),
-        Err(error) if matches!(error.kind(), NotFound | StreamNotFound) => Ok(None),
-        Err(error) => Err(provision_error("consumer", name, error)),
-    }
+    let looking = async {
+        match log.consumer_info(name).await {
+            Ok(info) => Ok(Some(info.config)),
+            Err(error) if matches!(error.kind(), NotFound | StreamNotFound) => Ok(None),
+            Err(error) => Err(provision_error("consumer", name, error)),
+        }
+    };
+    let needed = [format!("$JS.API.CONSUMER.INFO.{stream}.{name}")];
+    bus.or_denied(&needed, looking).await
 }
 
 /// A durable consumer as we want it.

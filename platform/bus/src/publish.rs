@@ -7,16 +7,20 @@
 //! that is a conflict. Unlike the broker's duplicate window this holds for as long as the log does. A fact that may be stated again (`conversation.failed`, after it was
 //! redriven) is guarded by the sequence of the last one instead.
 
+mod commit;
+
 use std::time::Duration;
 
 use async_nats::{
-    HeaderMap,
+    HeaderMap, HeaderName,
+    header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID},
     jetstream::{
         context::{PublishError, PublishErrorKind},
         message::PublishMessage,
         stream::{LastRawMessageErrorKind, Stream},
     },
 };
+use bytes::Bytes;
 use colloquy_contract::{
     Envelope, Fact, FactType, Scope,
     envelope::{EnvelopeError, FIRST_REVISION, header},
@@ -26,6 +30,9 @@ use colloquy_contract::{
 };
 use jiff::Timestamp;
 use tracing::Instrument;
+
+pub(crate) use commit::Rows;
+use commit::Entry;
 
 use crate::{Bus, BusError, Result, connect::ACK_TIMEOUT, trace};
 
@@ -82,16 +89,16 @@ impl Bus {
             messaging.operation.name = "publish",
             messaging.operation.type = "send",
             messaging.destination.name = %subject,
-            messaging.destination.template = %template,
+            messaging.destination.template = template,
             messaging.message.id = %envelope.id,
-            messaging.message.conversation_id = %envelope.scope.correlation(),
+            messaging.message.conversation_id = envelope.scope.correlation(),
         );
         let mut headers = HeaderMap::new();
         for (name, value) in envelope.headers() {
-            headers.insert(name, value);
+            headers.insert(HeaderName::from_static(name), value);
         }
         trace::inject(&span, &mut headers);
-        let payload = fact.to_json().map_err(EnvelopeError::Data)?;
+        let payload = Bytes::from(fact.to_json().map_err(EnvelopeError::Data)?);
         let message = Outgoing {
             subject,
             headers,
@@ -160,16 +167,23 @@ impl Bus {
         message: &Outgoing<'_>,
         expected: u64,
     ) -> std::result::Result<Stated, PublishError> {
-        let publish = PublishMessage::build()
-            .headers(message.headers.clone())
-            .payload(message.payload.clone().into())
-            .message_id(message.envelope.id.to_string())
-            .expected_last_subject_sequence(expected)
-            .expected_stream(streams::of_fact(message.envelope.fact_type).name);
-        let ack = self.send(message.subject.clone(), publish).await?;
+        let stream = streams::of_fact(message.envelope.fact_type).name;
+        let mut headers = message.headers.clone();
+        headers.insert(NATS_MESSAGE_ID, message.envelope.id.to_string());
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+        headers.insert(NATS_EXPECTED_STREAM, stream);
+        let entry = Entry {
+            subject: message.subject.clone(),
+            headers,
+            payload: message.payload.clone(),
+        };
+        let acknowledged = match self.rows() {
+            Some(rows) => rows.of(stream).publish(self, entry).await?,
+            None => commit::publish_single(self, entry).await?,
+        };
         Ok(Stated {
-            sequence: ack.sequence,
-            repeated: ack.duplicate,
+            sequence: acknowledged.sequence,
+            repeated: acknowledged.duplicate,
         })
     }
 
@@ -189,7 +203,7 @@ impl Bus {
 struct Outgoing<'a> {
     subject: String,
     headers: HeaderMap,
-    payload: Vec<u8>,
+    payload: Bytes,
     envelope: &'a Envelope,
 }
 

@@ -30,6 +30,21 @@ impl Bus {
         A: Serialize + Send + 'static,
         F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
     {
+        let serving = self.serve_until(subject, stop, answer);
+        self.or_denied(&[subject], serving).await
+    }
+
+    async fn serve_until<Q, A, F>(
+        &self,
+        subject: &'static str,
+        stop: CancellationToken,
+        answer: F,
+    ) -> Result<()>
+    where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + Send + 'static,
+        F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
+    {
         let mut requests =
             self.client()
                 .subscribe(subject)
@@ -146,8 +161,10 @@ impl Bus {
             }
             Ok(())
         };
+        let needed = [subject];
+        let gathering = self.or_denied(&needed, gathering.instrument(span));
         // Running out of time is not an error: `gather` knows what is missing.
-        tokio::time::timeout(limit, gathering.instrument(span))
+        tokio::time::timeout(limit, gathering)
             .await
             .unwrap_or(Ok(()))
     }

@@ -50,11 +50,11 @@ impl Settlement {
 pub(crate) struct Ticket {
     client: Client,
     reply: Option<Subject>,
-    template: String,
+    template: &'static str,
 }
 
 impl Ticket {
-    pub(crate) const fn new(client: Client, reply: Subject, template: String) -> Self {
+    pub(crate) const fn new(client: Client, reply: Subject, template: &'static str) -> Self {
         Self {
             client,
             reply: Some(reply),
@@ -74,7 +74,7 @@ impl Ticket {
             messaging.system = "nats",
             messaging.operation.name = settlement.name(),
             messaging.operation.type = "settle",
-            messaging.destination.template = %self.template,
+            messaging.destination.template = self.template,
         );
         self.request(reply, settlement).instrument(span).await
     }

@@ -154,3 +154,46 @@ async fn empty_content_is_an_artifact_too() {
         .unwrap();
     assert_eq!(reference.size_bytes, 0);
 }
+
+#[tokio::test]
+async fn reading_leaves_nothing_with_the_broker() {
+    let test = start().await;
+    let artifacts = test.bus.artifacts();
+    // More than one chunk.
+    let content: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let reference = artifacts
+        .put_bytes(Bucket::Vault, &conversation(), "x/y", content.clone())
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        assert_eq!(artifacts.get_bytes(&reference).await.unwrap(), content);
+    }
+    // A consumer for each reading would be there for a while; a bucket may have so many.
+    let client = async_nats::connect(test.url("test")).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let stream = jetstream.get_stream("OBJ_vault").await.unwrap();
+    assert_eq!(stream.cached_info().state.consumer_count, 0);
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_gone_is_an_error() {
+    let test = start().await;
+    let artifacts = test.bus.artifacts();
+    let content = vec![7; 300_000];
+    let reference = artifacts
+        .put_bytes(Bucket::Vault, &conversation(), "x/y", content)
+        .await
+        .unwrap();
+    let client = async_nats::connect(test.url("test")).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let stream = jetstream.get_stream("OBJ_vault").await.unwrap();
+    // The first of three.
+    let first = stream.cached_info().state.first_sequence;
+    assert!(stream.delete_message(first).await.unwrap());
+    let read = artifacts.get_bytes(&reference).await;
+    assert!(
+        matches!(read, Err(BusError::ArtifactRead { .. })),
+        "{read:?}"
+    );
+    assert!(!artifacts.check(&reference).await.unwrap());
+}

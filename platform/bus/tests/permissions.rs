@@ -17,13 +17,14 @@ use async_nats::{
     jetstream::{self, consumer::PullConsumer},
 };
 use colloquy_bus::{
-    Bus, CancellationToken, ConnectOptions, Credentials,
+    Bus, BusError, CancellationToken, ConnectOptions, Credentials,
     provision::{self, Storage},
 };
 use colloquy_contract::{
     AccountId, Bucket, ConversationId, Envelope, Fact, FactType, Scope, Subject,
     facts::Family,
     permissions::{OPERATOR, User, connection_name, inbox_prefix, nats_config},
+    search,
     services::{self, KvUse, Reading, ServiceSpec},
     streams,
 };
@@ -34,6 +35,9 @@ use tokio::sync::mpsc;
 
 /// How long anything may take that happens at once if it happens at all.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Far below the time that anything may take to be answered.
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// A server that knows the users of the contract.
 struct Server {
@@ -46,8 +50,12 @@ struct Server {
 impl Server {
     /// Starts it, with every stream, bucket and consumer.
     async fn start() -> (Self, Bus) {
+        Self::start_with(User::all()).await
+    }
+
+    /// The same with users who may do other things than the contract says.
+    async fn start_with(users: Vec<User>) -> (Self, Bus) {
         let folder = tempfile::tempdir().unwrap();
-        let users = User::all();
         let passwords: BTreeMap<String, String> = users
             .iter()
             .map(|user| {
@@ -564,6 +572,131 @@ async fn a_service_that_reaches_outside_is_refused() {
     );
 }
 
+/// An operation that is denied must be told so long before it would have timed out.
+async fn denied<T>(what: &str, operation: impl Future<Output = colloquy_bus::Result<T>>) -> String {
+    let ended = tokio::time::timeout(AT_ONCE, operation).await;
+    match ended.unwrap_or_else(|_| panic!("{what}: not denied within {AT_ONCE:?}")) {
+        Ok(_) => panic!("{what} is not denied"),
+        Err(BusError::Denied { subject }) => subject,
+        Err(other) => panic!("{what}: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_ends_at_once_and_is_named() {
+    let (server, operator) = Server::start().await;
+    let all = operator.kv(streams::PROGRESS.name).await.unwrap();
+    all.put("acme.a", &1).await.unwrap();
+    let conversation = scope(Family::Conversation);
+    let vault = operator.artifacts();
+    let put = vault.put_bytes(Bucket::Vault, &conversation, "x/y", b"z".to_vec());
+    let kept = put.await.unwrap();
+
+    // One that reads a bucket and may not write it.
+    let bus = server.bus(services::find("gateway").unwrap()).await;
+    let progress = bus.kv(streams::PROGRESS.name).await.unwrap();
+    let present = progress.get::<u32>("acme.a").await.unwrap().unwrap();
+    let subject = "Publish to \"$KV.progress.acme.a\"";
+    assert_eq!(denied("put", progress.put("acme.a", &2)).await, subject);
+    let set = progress.compare_and_set("acme.a", &2, present.revision);
+    assert_eq!(denied("set", set).await, subject);
+    let delete = progress.delete_at("acme.a", present.revision);
+    assert_eq!(denied("delete", delete).await, subject);
+    let create = progress.create("acme.b", &2);
+    let subject = "Publish to \"$KV.progress.acme.b\"";
+    assert_eq!(denied("create", create).await, subject);
+    let artifacts = bus.artifacts();
+    // It may store recordings, and so look whether they are there; it may not read them.
+    assert!(artifacts.check(&kept).await.unwrap());
+    let said = denied("get", artifacts.get_bytes(&kept)).await;
+    assert!(
+        said.starts_with("Publish to \"$JS.API.DIRECT.GET.OBJ_vault"),
+        "{said}"
+    );
+
+    // One that has neither a bucket nor anybody to ask.
+    let bus = server.bus(services::find("notify").unwrap()).await;
+    let said = denied("open", bus.kv(streams::PROGRESS.name)).await;
+    assert_eq!(said, "Publish to \"$JS.API.STREAM.INFO.KV_progress\"");
+    let artifacts = bus.artifacts();
+    let put = artifacts.put_bytes(Bucket::Open, &conversation, "x/y", b"z".to_vec());
+    let said = denied("put", put).await;
+    assert_eq!(said, "Publish to \"$JS.API.STREAM.INFO.OBJ_open\"");
+    let history = bus.history(&conversation);
+    let said = denied("history", history).await;
+    assert_eq!(said, "Publish to \"$JS.API.STREAM.MSG.GET.CONVERSATIONS\"");
+    let follow = bus.follow(Family::Account, Vec::new(), 1);
+    let said = denied("follow", follow).await;
+    assert!(
+        said.starts_with("Publish to \"$JS.API.CONSUMER.CREATE.ACCOUNTS"),
+        "{said}"
+    );
+    let said = denied("last", bus.last_sequence(Family::Account)).await;
+    assert_eq!(said, "Publish to \"$JS.API.STREAM.INFO.ACCOUNTS\"");
+    let ask = bus.ask_all(search::SUBJECT, &1, PATIENCE, |_: Value| true);
+    let said = denied("ask", ask).await;
+    assert_eq!(said, format!("Publish to \"{}\"", search::SUBJECT));
+    let answer = |_: Value| async { Value::Null }.boxed();
+    let serve = bus.serve(search::SUBJECT, CancellationToken::new(), answer);
+    let said = denied("serve", serve).await;
+    assert_eq!(said, format!("Subscription to \"{}\"", search::SUBJECT));
+}
+
+#[tokio::test]
+async fn a_connection_with_a_foreign_inbox_is_told_so() {
+    let (server, _operator) = Server::start().await;
+    let options = ConnectOptions {
+        name: connection_name("tag"),
+        ..server.options("progress")
+    };
+    let bus = Bus::connect(options).await.unwrap();
+    for _ in 0..2 {
+        let said = denied("open", bus.kv(streams::PROGRESS.name)).await;
+        assert!(
+            said.starts_with("Subscription to \"_INBOX.colloquy-tag."),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_service_learns_that_it_lacks_what_it_declares() {
+    let lacking = |mut user: User| {
+        let states = Subject::filter(FactType::ConversationDecoded);
+        if user.name == "decode" {
+            user.permissions
+                .publish
+                .retain(|subject| *subject != states);
+        }
+        user
+    };
+    let users = User::all().into_iter().map(lacking).collect();
+    let (server, _operator) = Server::start_with(users).await;
+    let bus = server.bus(services::find("decode").unwrap()).await;
+    // What belongs to others is no reason to end.
+    let foreign = bus.ask_all(search::SUBJECT, &1, PATIENCE, |_: Value| true);
+    denied("ask", foreign).await;
+    let mut ended = std::pin::pin!(bus.until_denied("decode"));
+    assert!((&mut ended).now_or_never().is_none());
+
+    let scope = scope(Family::Conversation);
+    let fact = FactType::ConversationDecoded;
+    let envelope = Envelope::first("decode", scope, fact, Timestamp::now());
+    let subject = envelope.subject().unwrap();
+    let data = example(fact);
+    let stating = bus.state(&envelope, &data);
+    let error = tokio::select! {
+        error = ended => error,
+        stated = stating => stated.unwrap_err(),
+        () = tokio::time::sleep(AT_ONCE) => panic!("it goes on"),
+    };
+    let BusError::Denied { subject: said } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(*said, format!("Publish to \"{subject}\""));
+    assert!(error.to_string().contains("colloquy contract permissions"));
+}
+
 fn foreign_publishes(service: &ServiceSpec) -> Vec<String> {
     let mut foreign = Vec::new();
     for &fact in FactType::ALL {
@@ -609,6 +742,7 @@ fn foreign_publishes(service: &ServiceSpec) -> Vec<String> {
                 "$JS.API.CONSUMER.CREATE.{stream}.x.$O.{bucket}.C.>"
             ));
             foreign.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
+            foreign.push(format!("$JS.API.DIRECT.GET.{stream}"));
             foreign.push(format!("$JS.API.DIRECT.GET.{stream}.$O.{bucket}.C.x"));
         }
         if !service.writes.contains(&bucket) {

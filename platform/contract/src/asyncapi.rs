@@ -129,7 +129,7 @@ fn fact_channel(fact: FactType) -> Value {
             (name.to_owned(), json!({ "$ref": reference }))
         })
         .collect();
-    let redriven = redrive("{service}", &address);
+    let redriven = redrive("{service}", address);
     json!({
         "address": address,
         "title": title(fact),

@@ -119,6 +119,35 @@ impl Permissions {
     }
 }
 
+impl Permissions {
+    /// Whether it may publish to a subject.
+    pub fn may_publish(&self, subject: &str) -> bool {
+        let is_in = |patterns: &[String]| patterns.iter().any(|pattern| within(pattern, subject));
+        is_in(&self.publish) && !is_in(&self.refused)
+    }
+
+    /// Whether it may subscribe to a subject, which may hold wildcards itself.
+    pub fn may_subscribe(&self, subject: &str) -> bool {
+        let mut patterns = self.subscribe.iter();
+        patterns.any(|pattern| within(pattern, subject))
+    }
+}
+
+/// Whether a subject, which may hold wildcards itself, lies within a pattern, as the broker
+/// matches them.
+pub fn within(pattern: &str, subject: &str) -> bool {
+    let mut subject = subject.split('.');
+    for token in pattern.split('.') {
+        match (token, subject.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(other)) if other != ">" => {}
+            (token, Some(other)) if token == other => {}
+            _ => return false,
+        }
+    }
+    subject.next().is_none()
+}
+
 /// Permissions as they are gathered.
 #[derive(Default)]
 struct Grants {
@@ -183,6 +212,10 @@ impl Grants {
         if service.reading != Reading::Nothing {
             self.publish
                 .insert(format!("deadletters.{}.>", service.name));
+            // Whether it kept a copy of this message before; of its own dead letters only.
+            let stream = streams::DEADLETTERS.name;
+            let own = format!("{stream}.deadletters.{}.>", service.name);
+            self.api("DIRECT.GET", &own);
             // A message that was delivered too often is read from the log itself.
             for family in service.families() {
                 self.api("STREAM.MSG.GET", streams::of(family).name);
@@ -228,9 +261,10 @@ impl Grants {
         self.api("DIRECT.GET", &format!("{stream}.$O.{bucket}.M.>"));
     }
 
+    /// Chunk by chunk, without a consumer.
     fn reads_artifacts(&mut self, bucket: Bucket) {
         self.artifact_facts(bucket);
-        self.passing_consumers(&object_stream(bucket));
+        self.api("DIRECT.GET", &object_stream(bucket));
     }
 
     fn writes_artifacts(&mut self, bucket: Bucket) {
@@ -275,6 +309,9 @@ impl Grants {
         }
         for bucket in streams::OBJECT_BUCKETS {
             self.api("STREAM.INFO", &object_stream(bucket));
+        }
+        for bucket in &streams::KV_BUCKETS {
+            self.api("STREAM.INFO", &format!("KV_{}", bucket.name));
         }
     }
 
@@ -403,29 +440,8 @@ mod tests {
     use super::*;
     use crate::services::find;
 
-    /// Whether a subject, which may hold wildcards itself, lies within a pattern.
-    fn within(pattern: &str, subject: &str) -> bool {
-        let mut subject = subject.split('.');
-        for token in pattern.split('.') {
-            match (token, subject.next()) {
-                (">", Some(_)) => return true,
-                ("*", Some(other)) if other != ">" => {}
-                (token, Some(other)) if token == other => {}
-                _ => return false,
-            }
-        }
-        subject.next().is_none()
-    }
-
     fn may_publish(permissions: &Permissions, subject: &str) -> bool {
-        permissions
-            .publish
-            .iter()
-            .any(|pattern| within(pattern, subject))
-            && !permissions
-                .refused
-                .iter()
-                .any(|pattern| within(pattern, subject))
+        permissions.may_publish(subject)
     }
 
     #[test]
@@ -509,7 +525,7 @@ mod tests {
         for service in ALL {
             let permissions = Permissions::of(service);
             for bucket in Bucket::ALL {
-                let read = format!("$JS.API.CONSUMER.CREATE.OBJ_{bucket}");
+                let read = format!("$JS.API.DIRECT.GET.OBJ_{bucket}");
                 let write = format!("$O.{bucket}.C.x");
                 assert_eq!(
                     may_publish(&permissions, &read),

@@ -65,9 +65,15 @@ impl Stage {
         self.fact == fact.as_str()
     }
 
-    /// Newer statements of the same fact stand behind older ones.
-    const fn age(&self) -> (u32, Timestamp) {
-        (self.revision, self.at)
+    /// Where it stands among others.
+    fn place(&self) -> (Timestamp, &str, u32, &str) {
+        (self.at, &self.fact, self.revision, &self.service)
+    }
+
+    /// Newer statements of the same fact stand behind older ones. What was stated at the same time,
+    /// as a coarse clock tells it, has an order too, so that it is the same whatever comes first.
+    fn age(&self) -> (u32, Timestamp, &str, &str) {
+        (self.revision, self.at, &self.fact, &self.service)
     }
 }
 
@@ -218,9 +224,9 @@ impl Progress {
             known.fact == stage.fact || (is_stop(&known.fact) && is_stop(&stage.fact))
         });
         let newest = same_kind.all(|known| known.age() < stage.age());
-        let place = self.stages.partition_point(|known| {
-            (known.at, &known.fact, known.revision) <= (stage.at, &stage.fact, stage.revision)
-        });
+        let place = self
+            .stages
+            .partition_point(|known| known.place() <= stage.place());
         self.stages.insert(place, stage);
         if newest {
             self.take(fact, envelope.revision);
@@ -373,6 +379,20 @@ mod tests {
         for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let facts = order.map(|index| facts[index].clone());
             assert_eq!(fold(&facts), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_coarse_clock_puts_at_one_time_has_an_order() {
+        let facts = [
+            failed("index", 1, 4),
+            failed("tag", 1, 4),
+            indexed(1, 4),
+            indexed(2, 4),
+        ];
+        let expected = fold(&facts);
+        for order in [[1, 0, 2, 3], [3, 2, 1, 0], [2, 1, 3, 0]] {
+            assert_eq!(fold(&order.map(|index| facts[index].clone())), expected);
         }
     }
 

@@ -4,7 +4,7 @@
 //! That gives a conversation's history by one filter, its erasure by one purge, and idempotent
 //! publishing for good: a fact is stated once if its subject may hold one message.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use crate::{
     facts::{FactType, Family},
@@ -139,16 +139,19 @@ pub fn redriven_from(subject: &str) -> &str {
 }
 
 /// The template of a fact's subjects, for spans and documents: ids stand in braces.
-pub fn template(fact: FactType) -> String {
-    match fact.family() {
-        Family::Conversation => {
-            format!(
-                "conversations.{{partition}}.{{account}}.{{conversation}}.{}",
-                fact.token()
-            )
-        }
-        Family::Account => format!("accounts.{{account}}.{}", fact.token()),
-    }
+pub fn template(fact: FactType) -> &'static str {
+    static TEMPLATES: LazyLock<Vec<(FactType, String)>> = LazyLock::new(|| {
+        let shape = |fact: FactType| match fact.family() {
+            Family::Conversation => "conversations.{partition}.{account}.{conversation}",
+            Family::Account => "accounts.{account}",
+        };
+        let entry = |&fact: &FactType| (fact, format!("{}.{}", shape(fact), fact.token()));
+        FactType::ALL.iter().map(entry).collect()
+    });
+    TEMPLATES
+        .iter()
+        .find(|(known, _)| *known == fact)
+        .map_or("", |(_, template)| template)
 }
 
 impl fmt::Display for Subject {

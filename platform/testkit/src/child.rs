@@ -148,8 +148,21 @@ impl Process {
 
     /// Starts it and waits until it is ready; nothing if it runs.
     pub async fn start(&self) {
+        if let Err(why) = self.try_start().await {
+            panic!("{why}");
+        }
+    }
+
+    /// The same, but what ends before it is ready, or does not get ready in time, fails no test:
+    /// for services that need what may be away, and are started again. See [`Supervised`].
+    ///
+    /// # Errors
+    /// With what it said.
+    ///
+    /// [`Supervised`]: crate::Supervised
+    pub async fn try_start(&self) -> Result<(), String> {
         if self.slot.is_running() {
-            return;
+            return Ok(());
         }
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
         let path = self.output_path(start);
@@ -167,19 +180,17 @@ impl Process {
         let said = || fs::read_to_string(&path).unwrap_or_default();
         while !said().contains(&self.ready) {
             let (running, late) = (self.slot.is_running(), Instant::now() > deadline);
-            assert!(
-                (running && !late) || said().contains(&self.ready),
-                "{} {}; it said:\n{}",
-                self.name,
-                if running {
-                    "does not get ready"
-                } else {
-                    "ended"
-                },
-                said()
-            );
+            if (!running || late) && !said().contains(&self.ready) {
+                self.slot.kill();
+                let how = match running {
+                    true => "does not get ready",
+                    false => "ended before it was ready",
+                };
+                return Err(format!("{} {how}; it said:\n{}", self.name, said()));
+            }
             tokio::time::sleep(process::LOOK).await;
         }
+        Ok(())
     }
 
     /// Kills it (`SIGKILL`).
@@ -210,6 +221,18 @@ impl Process {
     /// Whether it runs, paused or not.
     pub fn is_running(&self) -> bool {
         self.slot.is_running()
+    }
+
+    /// How often it was started.
+    pub fn starts(&self) -> u32 {
+        self.starts.load(Ordering::Relaxed)
+    }
+
+    /// The last line that it printed since it was last started.
+    pub fn last_line(&self) -> String {
+        let last = self.starts().saturating_sub(1);
+        let said = fs::read_to_string(self.output_path(last)).unwrap_or_default();
+        said.lines().next_back().unwrap_or_default().to_owned()
     }
 
     /// What it printed since it was first started.

@@ -89,7 +89,9 @@ impl Kit {
                 proxies.push(Proxy::start(broker.port(node), options.seed ^ (number << 32)).await);
             }
         }
-        let bus = connect(broker.connect_options(KIT)).await;
+        let bus = connect(broker.connect_options(KIT))
+            .await
+            .with_group_commit(broker.group_commit());
         let storage = Storage {
             replicas: nodes,
             ..Storage::default()
@@ -133,7 +135,9 @@ impl Kit {
             url: self.url(service),
             ..self.broker.connect_options(service)
         };
-        connect(options).await
+        connect(options)
+            .await
+            .with_group_commit(self.broker.group_commit())
     }
 
     /// This test binary in the role of a service, which connects as [`Kit::connect`] does; see

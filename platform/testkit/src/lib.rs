@@ -7,7 +7,8 @@
 //!   and cut off. It dies with the test's process, and its log is shown when the test fails.
 //! - [`Proxy`] stands between clients and a server and makes [`Trouble`]: it loses
 //!   acknowledgements, delays, cuts, doubles.
-//! - [`Process`] is a service in a process of its own, to be killed and started again.
+//! - [`Process`] is a service in a process of its own, to be killed and started again;
+//!   [`Supervised`] is one that is started again by itself, as an orchestrator does.
 //! - [`Chaos`] lets [faults](FaultKind) strike at random times that follow from a seed.
 //!
 //! What goes wrong in a test fails it: the kit panics instead of returning errors. It is a
@@ -29,6 +30,7 @@ mod kit;
 mod monitor;
 mod process;
 mod proxy;
+mod supervised;
 
 pub use broker::{Authorization, Broker, BrokerOptions, KIT, Sync};
 pub use chaos::{Chaos, Struck, Targets};
@@ -37,6 +39,7 @@ pub use clock::Clock;
 pub use faults::{FaultKind, Victim};
 pub use kit::{Kit, KitOptions, PATIENCE, Running, account, conversation, eventually, types};
 pub use proxy::{Done, Proxy, Trouble};
+pub use supervised::{End, Supervised};
 
 pub(crate) use kit::connect;
 

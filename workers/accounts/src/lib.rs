@@ -38,17 +38,38 @@ impl AccountsService {
         })
     }
 
-    /// Claims an address for an account; `false` if another has it.
-    async fn claim(&self, email: &str, account: &AccountId) -> Result<bool> {
+    /// Claims an address for an account, and says whose it is then.
+    async fn claim(&self, email: &str, account: &AccountId) -> Result<Owner> {
         let key = claim_key(email);
         let claim = Claim {
             account: account.clone(),
         };
         if self.directory.create(&key, &claim).await? {
-            return Ok(true);
+            return Ok(Owner::Ours);
         }
-        let owner = self.directory.get::<Claim>(&key).await?;
-        Ok(owner.is_some_and(|owner| owner.value == claim))
+        let found = self.directory.get::<Claim>(&key).await?;
+        Ok(Owner::of(found.map(|found| found.value), &claim))
+    }
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Ours,
+    Another,
+    /// The copy of the directory that answered does not have the claim yet: on a cluster any copy
+    /// may answer. It may well be our own, of the attempt before.
+    NotKnownYet,
+}
+
+impl Owner {
+    /// Of an address that somebody has claimed, after what was found of the claim.
+    fn of(found: Option<Claim>, ours: &Claim) -> Self {
+        match found {
+            Some(found) if found == *ours => Self::Ours,
+            Some(_) => Self::Another,
+            None => Self::NotKnownYet,
+        }
     }
 }
 
@@ -66,20 +87,23 @@ impl Service for AccountsService {
             name,
             company,
         } = signup;
-        let follows = if self.claim(&email, context.scope().account()).await? {
-            AccountCreated {
+        let follows = match self.claim(&email, context.scope().account()).await? {
+            Owner::Ours => AccountCreated {
                 email,
                 name,
                 company,
             }
-            .into()
-        } else {
-            AccountSignupRejected {
+            .into(),
+            Owner::Another => AccountSignupRejected {
                 code: "email_taken".to_owned(),
                 reason: "this e-mail address has an account already; sign in, or use another"
                     .to_owned(),
             }
-            .into()
+            .into(),
+            Owner::NotKnownYet => {
+                let reason = "the copy of the directory that answered lags behind".to_owned();
+                return Err(Failure::Retry { reason });
+            }
         };
         Ok(vec![follows])
     }
@@ -100,5 +124,17 @@ mod tests {
         assert_eq!(claim_key(" Ann@Example.com"), claim_key("ann@example.com"));
         assert_ne!(claim_key("ann@example.com"), claim_key("bob@example.com"));
         assert!(!claim_key("ann@example.com").contains("ann"));
+    }
+
+    #[test]
+    fn an_address_is_refused_only_to_those_who_know_its_owner() {
+        let claim = |account: &str| Claim {
+            account: account.parse().unwrap(),
+        };
+        let ours = claim("acme");
+        assert_eq!(Owner::of(Some(claim("acme")), &ours), Owner::Ours);
+        assert_eq!(Owner::of(Some(claim("other")), &ours), Owner::Another);
+        // It stands, for it could not be made, and is not seen: whose it is is open.
+        assert_eq!(Owner::of(None, &ours), Owner::NotKnownYet);
     }
 }

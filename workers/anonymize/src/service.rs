@@ -20,6 +20,9 @@ use crate::{
     text,
 };
 
+/// Name of the redacted recording among the files of an attempt.
+const REDACTED: &str = "redacted.opus";
+
 /// The service.
 #[derive(Debug, Default)]
 pub struct AnonymizeService {
@@ -33,7 +36,7 @@ impl AnonymizeService {
     }
 
     async fn redact(&self, cuts: Vec<Cut>, context: &Context) -> Result<Redacted, Failure> {
-        let (input, output) = (context.scratch.join("audio.flac"), redacted_path(context));
+        let (input, output) = (context.scratch("audio.flac")?, context.scratch(REDACTED)?);
         let policy = self.policy;
         context
             .blocking(move |_| redact_file(&input, &output, &cuts, &policy))
@@ -66,7 +69,7 @@ impl Service for AnonymizeService {
         let anonymized = text::anonymize(&transcript, &entities).map_err(Failure::permanent)?;
         context
             .artifacts
-            .get_file(&tagged.audio, &context.scratch.join("audio.flac"))
+            .get_file(&tagged.audio, &context.scratch("audio.flac")?)
             .await?;
         let redacted = self.redact(anonymized.cuts, context).await?;
         // Nothing goes into the open bucket before both are known to be free of personal data.
@@ -79,7 +82,7 @@ impl Service for AnonymizeService {
                 Bucket::Open,
                 context.scope(),
                 audio::MEDIA_TYPE,
-                &redacted_path(context),
+                &context.scratch(REDACTED)?,
             )
             .await?;
         Ok(vec![
@@ -95,10 +98,6 @@ impl Service for AnonymizeService {
             .into(),
         ])
     }
-}
-
-fn redacted_path(context: &Context) -> std::path::PathBuf {
-    context.scratch.join("redacted.opus")
 }
 
 fn redact_file(

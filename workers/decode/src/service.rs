@@ -25,8 +25,8 @@ impl DecodeService {
 
     async fn decode(&self, context: &Context) -> Result<Result<Decoded, DecodeError>, Failure> {
         let (input, output) = (
-            context.scratch.join("input"),
-            context.scratch.join("output.flac"),
+            context.scratch("input")?,
+            context.scratch("output.flac")?,
         );
         let limits = self.limits.clone();
         context
@@ -53,7 +53,7 @@ impl Service for DecodeService {
     ) -> Result<Vec<Fact>, Failure> {
         context
             .artifacts
-            .get_file(&received.recording, &context.scratch.join("input"))
+            .get_file(&received.recording, &context.scratch("input")?)
             .await?;
         let decoded = match self.decode(context).await? {
             Ok(decoded) => decoded,
@@ -61,7 +61,7 @@ impl Service for DecodeService {
             Err(error) if error.is_bad_input() => return Ok(vec![rejection(&error)]),
             Err(error) => return Err(Failure::retry(error)),
         };
-        let output = context.scratch.join("output.flac");
+        let output = context.scratch("output.flac")?;
         let audio = context
             .artifacts
             .put_file(Bucket::Vault, context.scope(), FLAC, &output)

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    IndexOptions, Result,
+    IndexOptions, Result, SERVICE,
     control::Control,
     error::chain,
     ingest::{BatchLimits, Ingest, blocking},
@@ -68,8 +68,18 @@ impl IndexNode {
     ///
     /// # Errors
     /// If the index is ahead of the log, or cannot be written or read. The broker being away is
-    /// no error: the node waits for it.
+    /// no error: the node waits for it. That the broker denies it something is one.
     pub async fn run(self, drain: CancellationToken, grace: Duration) -> Result<()> {
+        let bus = self.bus.clone();
+        let working = Box::pin(self.work(drain, grace));
+        tokio::select! {
+            biased;
+            result = working => result,
+            denied = bus.until_denied(SERVICE) => Err(denied.into()),
+        }
+    }
+
+    async fn work(self, drain: CancellationToken, grace: Duration) -> Result<()> {
         self.check_log(&drain).await?;
         let node = self.options.node.clone();
         tracing::info!(

@@ -158,6 +158,10 @@ impl Reader {
             }
             // While the broker is away no artifact is at fault.
             if self.bus.ping().await {
+                // Nobody waits for a transcript that was removed: others are behind it.
+                if attempt == 1 && self.erasing(logged).await? {
+                    return Ok(None);
+                }
                 attempt += 1;
             }
             self.pause(&mut pause).await?;

@@ -140,12 +140,15 @@ impl Rebuilder {
         let mut draft = blocking(move || model.draft()).await?;
         let mut feed = self.feed(1);
         loop {
-            if let Some(changes) = self.next(&mut feed).await? {
-                draft = commit(draft, changes).await?;
-            }
-            // Without the log's end: the serving index may be behind it too.
-            let end = self.end(&mut feed).await?;
-            let through = end.unwrap_or(feed.read_through());
+            let through = match self.next(&mut feed).await? {
+                Some(changes) => {
+                    draft = commit(draft, changes).await?;
+                    feed.read_through()
+                }
+                // What the serving index read last may be gone from the log. Asked only when nothing
+                // comes: with each batch it would cost the time in which more is stated.
+                None => self.end(&mut feed).await?.unwrap_or(feed.read_through()),
+            };
             let model = self.model.clone();
             match blocking(move || model.promote(draft, through)).await? {
                 Promoted::Serves(old) => return blocking(move || old.close()).await,

@@ -67,7 +67,7 @@ impl Service for TranscribeService {
         decoded: ConversationDecoded,
         context: &Context,
     ) -> Result<Vec<Fact>, Failure> {
-        let path = context.scratch.join("audio.flac");
+        let path = context.scratch("audio.flac")?;
         context.artifacts.get_file(&decoded.audio, &path).await?;
         let request = Request {
             language: decoded.call.language.clone(),

@@ -10,7 +10,7 @@ use colloquy_bus::{Bus, CancellationToken};
 use tokio::sync::mpsc;
 
 use crate::{
-    Result, WarehouseError, WarehouseOptions,
+    Result, SERVICE, WarehouseError, WarehouseOptions,
     compact::SmallFiles,
     control::{Command, Control},
     error::chain,
@@ -68,8 +68,18 @@ impl Warehouse {
     ///
     /// # Errors
     /// If the warehouse is ahead of the log, or its files cannot be written. The broker being away
-    /// is no error: the warehouse waits for it.
+    /// is no error: the warehouse waits for it. That the broker denies it something is one.
     pub async fn run(self, drain: CancellationToken, grace: Duration) -> Result<()> {
+        let bus = self.bus.clone();
+        let working = Box::pin(self.work(drain, grace));
+        tokio::select! {
+            biased;
+            result = working => result,
+            denied = bus.until_denied(SERVICE) => Err(denied.into()),
+        }
+    }
+
+    async fn work(self, drain: CancellationToken, grace: Duration) -> Result<()> {
         let node = self.options.node.clone();
         if !self.check_log(&drain).await? {
             return Ok(());

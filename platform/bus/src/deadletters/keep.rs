@@ -4,7 +4,7 @@ use async_nats::{
     HeaderMap, Message,
     jetstream::{
         message::PublishMessage,
-        stream::{LastRawMessageErrorKind, RawMessageErrorKind},
+        stream::{DirectGetErrorKind, RawMessageErrorKind},
     },
 };
 use colloquy_contract::{
@@ -182,11 +182,11 @@ impl Bus {
             .get_stream_no_info(streams::DEADLETTERS.name)
             .await
             .map_err(|error| failed(error.into()))?;
-        let last = match stream.get_last_raw_message_by_subject(subject).await {
+        // By its subject: a service may look at its own dead letters only. A replica that lags
+        // behind is made up for by the message's id.
+        let last = match stream.direct_get_last_for_subject(subject).await {
             Ok(last) => last,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                return Ok(None);
-            }
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error.into())),
         };
         let says = |name, expected: &str| {

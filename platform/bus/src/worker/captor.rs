@@ -43,16 +43,16 @@ impl Captor {
             self.bus.client().clone(),
             streams::ADVISORIES.name,
             self.service,
+            1,
         );
         while !drain.is_cancelled() {
             let pulled = tokio::select! {
                 biased;
                 () = drain.cancelled() => break,
-                pulled = puller.next() => pulled,
+                pulled = puller.next(1) => pulled,
             };
             let captured = match pulled {
-                Ok(Some(message)) => self.capture(message).await,
-                Ok(None) => Ok(()),
+                Ok(message) => self.capture(message).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = captured {
@@ -78,7 +78,7 @@ impl Captor {
         let ticket = Ticket::new(
             self.bus.client().clone(),
             reply,
-            streams::ADVISORIES.name.to_owned(),
+            streams::ADVISORIES.name,
         );
         match serde_json::from_slice::<Advisory>(&message.payload) {
             Ok(advisory) => {

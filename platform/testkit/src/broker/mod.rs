@@ -201,6 +201,11 @@ impl Broker {
         self.nodes[node].ports.monitoring
     }
 
+    /// Whether group commit is worth it: where each acknowledgement waits for a sync.
+    pub fn group_commit(&self) -> bool {
+        self.options.sync == Sync::Always
+    }
+
     /// How a user connects: a service's name, or [`KIT`], who may do everything. Who is no user of
     /// the broker connects as [`KIT`].
     pub fn connect_options(&self, user: &str) -> ConnectOptions {
