@@ -6,9 +6,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     unreachable_pub,
     dead_code,
-    reason = "tests; modules are shared with another test"
+    reason = "tests that tell what they did; modules are shared with another test"
 )]
 
 #[path = "faults/client.rs"]

@@ -45,7 +45,9 @@ impl Broker {
                 (broker.connect_options(CONNECTION), room, Some(broker))
             }
         };
-        let bus = Bus::connect(options).await?;
+        // An embedded one syncs before each acknowledgement.
+        let group_commit = embedded.is_some() || identity.group_commit();
+        let bus = Bus::connect(options).await?.with_group_commit(group_commit);
         provision::apply(&bus, identity.storage()).await?;
         Ok(Self {
             bus,

@@ -47,7 +47,7 @@ impl Inbox {
         let mut all = self.0.lock().unwrap();
         let times = all.entry(key.to_owned()).or_default();
         times.push(digest);
-        times.len() > 1 || hash((key, self.1)) % DENIED_ONE_IN != 0
+        times.len() > 1 || !hash((key, self.1)).is_multiple_of(DENIED_ONE_IN)
     }
 
     pub fn keys(&self) -> Vec<String> {

@@ -278,7 +278,11 @@ fn row(logged: &Logged) -> FactRow {
 async fn index(platform: &Platform, load: &Load) {
     let searches = load.calls.iter().map(|posted| async {
         let found = platform.client.search(&speech::own_word(&posted.id)).await;
-        assert_eq!(found, [posted.id.clone()], "it is found, once");
+        assert_eq!(
+            found.as_slice(),
+            std::slice::from_ref(&posted.id),
+            "found once"
+        );
     });
     let searched = futures::stream::iter(searches).buffer_unordered(16);
     searched.collect::<Vec<_>>().await;

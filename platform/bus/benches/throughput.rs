@@ -128,7 +128,10 @@ async fn memory(facts: u64, permits: usize) {
         state_causes(&kit, part).await;
         let took = serve(&kit, part * tenth, 1, Empty::new(permits, Duration::ZERO)).await;
         let (mib, rate) = (resident_mib(), part as f64 / took.wall.as_secs_f64());
-        println!("  after {:>9} facts: {mib:>5} MiB resident, {rate:>6.0} facts/s", part * tenth);
+        println!(
+            "  after {:>9} facts: {mib:>5} MiB resident, {rate:>6.0} facts/s",
+            part * tenth
+        );
     }
 }
 
@@ -179,7 +182,10 @@ fn children() -> Duration {
     let mut total = Duration::ZERO;
     for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        total += children.split_whitespace().map(processor_time).sum::<Duration>();
+        total += children
+            .split_whitespace()
+            .map(processor_time)
+            .sum::<Duration>();
     }
     total
 }
@@ -340,6 +346,11 @@ impl Service for Empty {
 fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    let kib: u64 = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
     kib / 1024
 }

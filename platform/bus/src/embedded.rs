@@ -6,12 +6,14 @@
 //! - What it stores has a limit, so that it refuses to store before its disk is full: a broker that
 //!   fills its disk stops altogether.
 //! - If it dies it is started again on the same port, so that connections mend themselves.
+//! - A signal for us from the terminal is not one for it: it is stopped when all is settled.
 //! - When we are gone it is gone, even if we were killed: the kernel signals it (Linux).
 
 use std::{
     fs::{self, File},
     io,
     net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -230,6 +232,8 @@ fn start_child(supervised: &Supervised) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    // A Ctrl-C at the terminal is for us, who stop it when all is settled.
+    command.process_group(0);
     die_with_us(&mut command);
     let mut child = command.spawn().map_err(|error| {
         embedded(format!(

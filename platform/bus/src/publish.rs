@@ -31,8 +31,8 @@ use colloquy_contract::{
 use jiff::Timestamp;
 use tracing::Instrument;
 
-pub(crate) use commit::Rows;
 use commit::Entry;
+pub(crate) use commit::Rows;
 
 use crate::{Bus, BusError, Result, connect::ACK_TIMEOUT, trace};
 
@@ -105,9 +105,13 @@ impl Bus {
             payload,
             envelope,
         };
-        self.state_until_acknowledged(&stream, message)
-            .instrument(span)
-            .await
+        let log = streams::of_fact(envelope.fact_type).name;
+        let needed = [
+            message.subject.clone(),
+            format!("$JS.API.STREAM.MSG.GET.{log}"),
+        ];
+        let stating = self.state_until_acknowledged(&stream, message);
+        self.or_denied(&needed, stating.instrument(span)).await
     }
 
     async fn state_until_acknowledged(

@@ -12,9 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::{
-    Client, HeaderMap, Message, StatusCode, Subject, Subscriber, jetstream::AckKind,
-};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber, jetstream::AckKind};
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -150,7 +148,9 @@ impl Puller {
             Some(StatusCode::IDLE_HEARTBEAT) => Ok(None),
             Some(StatusCode::NOT_FOUND | StatusCode::TIMEOUT) => {
                 let unsent = reply.headers.as_ref().and_then(pending);
-                let left = open.outstanding.saturating_sub(unsent.unwrap_or(usize::MAX));
+                let left = open
+                    .outstanding
+                    .saturating_sub(unsent.unwrap_or(usize::MAX));
                 open.outstanding = left;
                 if left == 0 {
                     // A quiet while is a good moment for another inbox: nothing is on its way.

@@ -226,14 +226,16 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 /// back, at the latest `grace` (and a little) later.
 ///
 /// # Errors
-/// Only at the start, if the service's consumer is not there (see [`provision::service`]) or the
-/// broker cannot be asked; afterwards trouble is logged and retried.
+/// At the start, if the service's consumer is not there (see [`crate::provision::service`]) or the broker
+/// cannot be asked; later [`BusError::Denied`], as soon as the broker denies what the service cannot
+/// work without. Other trouble is logged and retried.
 pub async fn run<S: Service>(
     bus: Bus,
     service: Arc<S>,
     drain: CancellationToken,
     grace: Duration,
 ) -> Result<()> {
+    let broker = bus.clone();
     let runner = Arc::new(Runner::new(bus, service)?);
     runner.need_consumer().await?;
     tracing::info!(
@@ -243,9 +245,14 @@ pub async fn run<S: Service>(
     );
     let cancel = CancellationToken::new();
     let mut parts = JoinSet::new();
-    parts.spawn(runner.captor().run(drain.clone()));
-    parts.spawn(Dispatcher::new(runner, cancel.clone()).run(drain.clone()));
-    drain.cancelled().await;
+    let stop = drain.child_token();
+    parts.spawn(runner.captor().run(stop.clone()));
+    parts.spawn(Dispatcher::new(runner, cancel.clone()).run(stop.clone()));
+    let denied = tokio::select! {
+        () = drain.cancelled() => None,
+        error = broker.until_denied(S::NAME) => Some(error),
+    };
+    stop.cancel();
     let timer = async {
         tokio::time::sleep(grace).await;
         cancel.cancel();
@@ -256,5 +263,5 @@ pub async fn run<S: Service>(
         () = async { while parts.join_next().await.is_some() {} } => {}
     }
     tracing::info!(service = S::NAME, "service drained");
-    Ok(())
+    denied.map_or(Ok(()), Err)
 }

@@ -9,6 +9,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,10 +20,11 @@ use async_nats::{
 use colloquy_bus::{
     Bus, BusError, CancellationToken, ConnectOptions, Credentials,
     provision::{self, Storage},
+    worker::{self, Context, Failure, Service},
 };
 use colloquy_contract::{
     AccountId, Bucket, ConversationId, Envelope, Fact, FactType, Scope, Subject,
-    facts::Family,
+    facts::{ConversationReceived, Family},
     permissions::{OPERATOR, User, connection_name, inbox_prefix, nats_config},
     search,
     services::{self, KvUse, Reading, ServiceSpec},
@@ -795,4 +797,41 @@ fn foreign_subscriptions(service: &ServiceSpec) -> Vec<String> {
         }
     }
     foreign
+}
+
+struct Decode;
+
+impl Service for Decode {
+    const NAME: &'static str = "decode";
+    type Input = ConversationReceived;
+
+    async fn handle(&self, _: Self::Input, _: &Context) -> Result<Vec<Fact>, Failure> {
+        Ok(vec![example(FactType::ConversationDecoded)])
+    }
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_it_is_denied_what_it_needs() {
+    let next = "$JS.API.CONSUMER.MSG.NEXT.CONVERSATIONS.decode".to_owned();
+    let states = Subject::filter(FactType::ConversationDecoded);
+    for (lacks, says) in [(next.clone(), next), (states, ".decoded\"".to_owned())] {
+        let lacking = |mut user: User| {
+            if user.name == "decode" {
+                user.permissions.publish.retain(|subject| *subject != lacks);
+            }
+            user
+        };
+        let users = User::all().into_iter().map(lacking).collect();
+        let (server, operator) = Server::start_with(users).await;
+        state(&operator, OPERATOR, FactType::ConversationReceived).await;
+        let bus = server.bus(services::find("decode").unwrap()).await;
+        let drain = CancellationToken::new();
+        let running = worker::run(bus, Arc::new(Decode), drain, Duration::from_secs(1));
+        let ended = tokio::time::timeout(AT_ONCE, running).await;
+        let error = ended.expect("it goes on").unwrap_err();
+        let BusError::Denied { subject } = &error else {
+            panic!("{error}")
+        };
+        assert!(subject.contains(&says), "{subject}");
+    }
 }

@@ -19,9 +19,10 @@ use colloquy_bus::{
     worker::{self, Context, Failure, Policy, Service},
 };
 use colloquy_contract::{
-    Fact, FactType, Scope,
-    facts::{ConversationErased, ConversationErasureRequested, FactInput},
+    Envelope, Fact, FactType, Scope,
+    facts::{ConversationErased, ConversationErasureRequested, ConversationFailed, FactInput},
 };
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use support::{TestBroker, conversation, start};
@@ -488,4 +489,138 @@ async fn a_service_without_its_consumer_says_so() {
         error.to_string().contains("colloquy streams apply"),
         "{error}"
     );
+}
+
+/// Keeps the order in which it was handed facts, and takes long over one conversation.
+struct Scribe {
+    slow: Scope,
+    handled: std::sync::Mutex<Vec<(Scope, u32)>>,
+}
+
+impl Service for Scribe {
+    const NAME: &'static str = "scribe";
+    type Input = ConversationFailed;
+
+    fn policy(&self) -> Policy {
+        Policy {
+            concurrency: 2,
+            ..Policy::default()
+        }
+    }
+
+    async fn handle(
+        &self,
+        failed: ConversationFailed,
+        context: &Context,
+    ) -> Result<Vec<Fact>, Failure> {
+        if *context.scope() == self.slow {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        let entry = (context.scope().clone(), failed.attempts);
+        self.handled.lock().unwrap().push(entry);
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_keep_their_order_and_do_not_wait_for_a_slow_one() {
+    const EACH: u32 = 8;
+    let test = start().await;
+    let (slow, others) = (conversation(), [(); 4].map(|()| conversation()));
+    for number in 0..EACH {
+        // The slow one's facts come first each time, and would take all permits.
+        for scope in std::iter::once(&slow).chain(&others) {
+            let failed = ConversationFailed {
+                stage: "test".to_owned(),
+                error: "test".to_owned(),
+                attempts: number,
+                dead_letter: 0,
+            };
+            let fact_type = FactType::ConversationFailed;
+            let envelope = Envelope::first(
+                &format!("test-{number}"),
+                scope.clone(),
+                fact_type,
+                Timestamp::now(),
+            );
+            test.bus.state(&envelope, &failed.into()).await.unwrap();
+        }
+    }
+    let scribe = Arc::new(Scribe {
+        slow: slow.clone(),
+        handled: std::sync::Mutex::default(),
+    });
+    let running = test.run(scribe.clone()).await;
+    let total = usize::try_from(EACH).unwrap() * (1 + others.len());
+    colloquy_testkit::eventually("all are handled", Duration::from_secs(30), async || {
+        scribe.handled.lock().unwrap().len() == total
+    })
+    .await;
+    running.drain().await;
+    let handled = scribe.handled.lock().unwrap().clone();
+    for scope in std::iter::once(&slow).chain(&others) {
+        let order: Vec<_> = handled
+            .iter()
+            .filter(|(about, _)| about == scope)
+            .map(|(_, number)| *number)
+            .collect();
+        assert_eq!(order, Vec::from_iter(0..EACH));
+    }
+    let before_the_last_slow = handled
+        .iter()
+        .rposition(|(about, _)| *about == slow)
+        .unwrap();
+    assert_eq!(before_the_last_slow, total - 1, "the others did not wait");
+    let first_slow_half = handled
+        .iter()
+        .take(total / 2)
+        .filter(|(about, _)| *about == slow)
+        .count();
+    assert!(
+        first_slow_half <= 3,
+        "{first_slow_half} of the slow one came early"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stated_at_once_stands_once_each_or_conflicts() {
+    let test = start().await;
+    let bus = test.bus.clone().with_group_commit(true);
+    let scopes = [(); 120].map(|()| conversation());
+    let fact = |artifacts| Fact::from(ConversationErased { artifacts });
+    let envelope = |scope: &Scope| {
+        let fact_type = FactType::ConversationErased;
+        Envelope::first("test", scope.clone(), fact_type, Timestamp::now())
+    };
+    // The last one stands already, and is another fact.
+    let taken = scopes.last().unwrap();
+    test.bus.state(&envelope(taken), &fact(1)).await.unwrap();
+    // All at once, twice each.
+    let envelopes: Vec<_> = scopes.iter().map(envelope).collect();
+    let stating = envelopes.iter().chain(&envelopes).map(|envelope| {
+        let (bus, fact) = (bus.clone(), fact(2));
+        async move { (&envelope.scope, bus.state(envelope, &fact).await) }
+    });
+    let mut sequences = std::collections::BTreeMap::<String, Vec<u64>>::new();
+    for (scope, stated) in futures::future::join_all(stating).await {
+        if scope == taken {
+            assert!(matches!(
+                stated,
+                Err(colloquy_bus::BusError::Conflict { .. })
+            ));
+            continue;
+        }
+        let of_scope = sequences.entry(scope.prefix()).or_default();
+        of_scope.push(stated.unwrap().sequence);
+    }
+    for scope in &scopes {
+        let facts = test.history(scope).await;
+        assert_eq!(facts.len(), 1, "stated once");
+        if let Some(told) = sequences.get(&scope.prefix()) {
+            assert_eq!(
+                told, &[facts[0].sequence; 2],
+                "both were told where it stands"
+            );
+        }
+    }
 }

@@ -24,10 +24,7 @@ impl DecodeService {
     }
 
     async fn decode(&self, context: &Context) -> Result<Result<Decoded, DecodeError>, Failure> {
-        let (input, output) = (
-            context.scratch("input")?,
-            context.scratch("output.flac")?,
-        );
+        let (input, output) = (context.scratch("input")?, context.scratch("output.flac")?);
         let limits = self.limits.clone();
         context
             .blocking(move |cancel| decode_file(&input, &output, &limits, cancel))

@@ -130,8 +130,8 @@ impl Row {
         let mut left = Vec::new();
         for one in waiting.drain(..) {
             let size = one.entry.payload.len();
-            let fits = taken.is_empty()
-                || (taken.len() < LONGEST_BATCH && bytes + size <= LARGEST_BATCH);
+            let fits =
+                taken.is_empty() || (taken.len() < LONGEST_BATCH && bytes + size <= LARGEST_BATCH);
             // Whoever gave up waiting need not be published; it does no harm if they are.
             if one.outcome.is_closed() {
                 continue;

@@ -9,8 +9,8 @@ use std::{
 use async_nats::Message;
 use colloquy_contract::{
     Envelope, Fact, Scope, Subject,
-    facts::{FactInput, Family},
     envelope::header,
+    facts::{FactInput, Family},
     streams,
     subject::{self, template},
 };
