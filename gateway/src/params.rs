@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, Uri, header};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Kind, Problem};
@@ -132,20 +132,6 @@ impl Params {
     }
 }
 
-/// How long ago something is at least or at most: `30m`, `2h`, `7d`.
-pub(crate) fn age(text: &str) -> Option<SignedDuration> {
-    let hours = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<i64>().ok()?.checked_mul(24))
-        // Past this, hours do not fit seconds any more.
-        .filter(|hours| (0..i64::from(i32::MAX)).contains(hours));
-    let age = match hours {
-        Some(hours) => SignedDuration::from_hours(hours),
-        None => text.parse().ok()?,
-    };
-    (!age.is_negative()).then_some(age)
-}
-
 /// A JSON body; `takes` says what it is made of.
 pub(crate) fn json<T: DeserializeOwned>(
     headers: &HeaderMap,
@@ -221,15 +207,6 @@ mod tests {
                     .number("limit", 1, 10, 3)
                     .is_err()
             );
-        }
-    }
-
-    #[test]
-    fn ages_are_durations() {
-        assert_eq!(age("7d"), Some(SignedDuration::from_hours(168)));
-        assert_eq!(age("30m"), Some(SignedDuration::from_mins(30)));
-        for bad in ["", "d", "soon", "-1h", "-1d", "9999999999999d"] {
-            assert_eq!(age(bad), None, "{bad}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use colloquy_audit::AuditOptions;
-use jiff::SignedDuration;
+use colloquy_contract::period;
 
 use super::{options::BrokerOptions, say};
 
@@ -79,28 +79,6 @@ pub(crate) fn exit_code(result: &anyhow::Result<bool>) -> ExitCode {
 }
 
 /// A time such as `90s`, `30m`, `1h 30m` or `2d`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
-    let parsed = match days.and_then(|days: i64| days.checked_mul(24)) {
-        Some(hours) => Some(SignedDuration::from_hours(hours)),
-        None => text.parse().ok(),
-    };
-    parsed
-        .and_then(|time| Duration::try_from(time).ok())
-        .ok_or_else(|| "a time is such as 90s, 30m, 2h or 7d".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read() {
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time("1h"), Ok(Duration::from_secs(3_600)));
-        assert_eq!(time("2d"), Ok(Duration::from_secs(172_800)));
-        for bad in ["", "x", "-1h", "10"] {
-            assert!(time(bad).is_err(), "{bad}");
-        }
-    }
+pub(super) fn time(text: &str) -> Result<Duration, &'static str> {
+    period::parse(text).ok_or("a time is such as 90s, 30m, 2h or 7d")
 }

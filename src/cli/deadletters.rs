@@ -8,8 +8,8 @@ use colloquy_bus::{
     Bus,
     deadletters::{DeadLetter, DeadLetterFilter, Redriven},
 };
-use colloquy_contract::AccountId;
-use jiff::{SignedDuration, Timestamp};
+use colloquy_contract::{AccountId, period};
+use jiff::Timestamp;
 
 use super::{options::BrokerOptions, say};
 
@@ -84,33 +84,27 @@ struct Which {
     error: Option<String>,
     /// Older than this, such as 2h or 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
-    older: Option<SignedDuration>,
+    older: Option<Duration>,
     /// Younger than this, such as 2h or 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
-    younger: Option<SignedDuration>,
+    younger: Option<Duration>,
 }
 
-fn age(text: &str) -> Result<SignedDuration, String> {
-    let hours = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<i64>().ok()?.checked_mul(24));
-    match hours {
-        Some(hours) => Ok(SignedDuration::from_hours(hours)),
-        None => text
-            .parse()
-            .map_err(|_| "an age is such as 30m, 2h or 7d".to_owned()),
-    }
+fn age(text: &str) -> Result<Duration, &'static str> {
+    period::parse(text).ok_or("an age is such as 30m, 2h or 7d")
 }
 
 impl Which {
     fn filter(self) -> DeadLetterFilter {
-        let ago = |age: SignedDuration| Timestamp::now().checked_sub(age).ok();
+        let now = Timestamp::now();
+        // What lies before the beginning of time is as good as its beginning.
+        let ago = |age: Duration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         DeadLetterFilter {
             service: self.service,
             account: self.account,
             error: self.error,
-            before: self.older.and_then(ago),
-            since: self.younger.and_then(ago),
+            before: self.older.map(ago),
+            since: self.younger.map(ago),
         }
     }
 }
@@ -238,9 +232,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_read() {
-        assert_eq!(age("7d"), Ok(SignedDuration::from_hours(168)));
-        assert_eq!(age("30m"), Ok(SignedDuration::from_mins(30)));
-        assert!(age("soon").is_err() && age("d").is_err());
+    fn an_age_before_all_time_matches_nothing_that_is_older() {
+        let which = Which {
+            service: None,
+            account: None,
+            error: None,
+            older: Some(age("99999999d").unwrap()),
+            younger: None,
+        };
+        assert_eq!(which.filter().before, Some(Timestamp::MIN));
+        assert!(age("soon").is_err());
     }
 }

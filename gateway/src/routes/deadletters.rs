@@ -6,6 +6,8 @@
 
 pub(crate) mod redrive;
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,15 +15,15 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use colloquy_bus::deadletters::{DeadLetter, DeadLetterFilter, Earlier};
-use colloquy_contract::AccountId;
-use jiff::{SignedDuration, Timestamp};
+use colloquy_contract::{AccountId, period};
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     auth::Caller,
-    params::{Params, age, id},
+    params::{Params, id},
     problem::{Problem, ProblemDocument},
     state::{App, Shared},
     view,
@@ -292,8 +294,8 @@ impl Which {
     fn filter(self, account: &AccountId) -> Result<DeadLetterFilter, Unusable> {
         let now = Timestamp::now();
         // What lies before the beginning of time is as good as its beginning.
-        let ago = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let moment = |name, text: Option<String>| match text.as_deref().map(age) {
+        let ago = |age: Duration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let moment = |name, text: Option<String>| match text.as_deref().map(period::parse) {
             Some(None) => Err(Unusable(name, "an age such as 30m, 2h or 7d")),
             age => Ok(age.flatten().map(ago)),
         };

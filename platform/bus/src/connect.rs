@@ -135,10 +135,8 @@ impl Bus {
     /// Whether the connection stands and the broker answers.
     pub async fn ping(&self) -> bool {
         let connected = self.client.connection_state() == async_nats::connection::State::Connected;
-        connected
-            && tokio::time::timeout(Duration::from_secs(2), self.client.flush())
-                .await
-                .is_ok()
+        let flushed = tokio::time::timeout(Duration::from_secs(2), self.client.flush());
+        connected && matches!(flushed.await, Ok(Ok(())))
     }
 
     /// Hands over what is buffered and closes the connection, within a few seconds.
@@ -146,7 +144,9 @@ impl Bus {
         let closing = async {
             let _ = self.client.flush().await;
             let _ = self.client.drain().await;
-            while self.client.connection_state() == async_nats::connection::State::Connected {
+            // Drained, the client library lets the connection go but says nowhere that it is
+            // closed: there is nobody left who takes a command.
+            while self.client.flush().await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

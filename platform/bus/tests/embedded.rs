@@ -78,6 +78,21 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+#[tokio::test]
+async fn closing_hands_over_what_is_buffered_and_is_quick() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = EmbeddedBroker::start(options(folder.path())).await.unwrap();
+    let bus = Bus::connect(broker.connect_options("test")).await.unwrap();
+    assert!(bus.ping().await);
+    let started = Instant::now();
+    bus.close().await;
+    let took = started.elapsed();
+    // Far below the time after which it gives up waiting.
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(!bus.ping().await);
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_dies_is_back_with_its_data() {
     let test = start().await;

@@ -18,6 +18,7 @@ pub mod entities;
 pub mod envelope;
 pub mod facts;
 pub mod ids;
+pub mod period;
 pub mod permissions;
 pub mod progress;
 pub mod schema;
