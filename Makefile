@@ -25,7 +25,7 @@ run: setup ## The same, left running on http://127.0.0.1:8080
 test: setup ## Unit, broker and end-to-end tests
 	cargo test $(CARGO_FLAGS) --workspace
 
-faults: setup ## Faults of every kind, long [SEED SEEDS CLUSTER_SEEDS RESTARTS SECONDS KINDS]
+faults: setup ## Faults of every kind, for long [SEED SEEDS CLUSTER_SEEDS RESTARTS SECONDS KINDS]
 	COLLOQUY_FAULTS=long \
 	$(if $(SEED),COLLOQUY_FAULT_SEED=$(SEED)) \
 	$(if $(SEEDS),COLLOQUY_FAULT_SEEDS=$(SEEDS)) \
@@ -40,8 +40,9 @@ lint: setup ## Format, clippy, licences and sources of dependencies
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	deploy/lint-dependencies.sh
 
-bench: setup ## Benchmarks
-	cargo bench $(CARGO_FLAGS) --benches
+bench: setup ## Benchmarks: recognizing entities, facts per second
+	cargo bench $(CARGO_FLAGS) --bench recognize
+	cargo bench $(CARGO_FLAGS) -p colloquy-bus --bench throughput
 
 samples: ## Speak the sample calls again (needs voices; see deploy/samples/README.md)
 	python3 deploy/samples/make.py

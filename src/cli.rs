@@ -63,7 +63,7 @@ enum Command {
     Reprocess(reprocess::Reprocess),
     /// Build read models anew from the log while they go on serving
     Rebuild(rebuild::Rebuild),
-    /// Show the contract: the JSON Schema of every fact
+    /// Print the contract, compare versions of it, make the broker's permissions from it
     Contract(contract::Contract),
     /// Fetch, list and verify the programs and models that the platform needs
     Assets(assets::Assets),
@@ -188,7 +188,14 @@ mod tests {
             "colloquy deadletters show 7",
             "colloquy deadletters redrive --service transcribe --error stalled --dry-run",
             "colloquy deadletters redrive --service transcribe --yes --rate 10",
+            "colloquy deadletters redrive 7 8",
             "colloquy deadletters discard 7 8",
+            "colloquy up --max-storage 20GiB --storage-high-watermark 0.85",
+            "colloquy worker decode --nats nats://nats:4222 --group-commit",
+            "colloquy worker crm --crm-url https://crm.example.com/hook --crm-secret whsec_x",
+            "colloquy worker webhooks --webhook-url https://example.com/hook --webhook-secret x",
+            "colloquy contract check base.json --allow-new-version",
+            "colloquy contract permissions --passwords passwords.env",
             "colloquy audit --json --grace 2h --in-flight 2d --deep",
             "colloquy audit --nats nats://nats:4222 --without-index",
             "colloquy artifacts sweep --grace 2h",
