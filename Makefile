@@ -42,6 +42,7 @@ lint: setup ## Format, clippy, licences and sources of dependencies
 
 bench: setup ## Benchmarks: recognizing entities, facts per second
 	cargo bench $(CARGO_FLAGS) --bench recognize
+	COLLOQUY_PEER_PYTHON=$$(platform/bus/benches/peers/setup.sh) \
 	cargo bench $(CARGO_FLAGS) -p colloquy-bus --bench throughput
 
 samples: ## Speak the sample calls again (needs voices; see deploy/samples/README.md)

@@ -147,6 +147,11 @@ pub(crate) fn json<T: DeserializeOwned>(
         let detail = "Send the body as JSON with 'Content-Type: application/json'.";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
+    // A list would be read as the fields in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        let detail = format!("The body takes {takes}; it is a list.");
+        return Err(Problem::invalid(detail));
+    }
     // The parser's own words could repeat what was sent.
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());

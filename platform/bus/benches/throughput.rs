@@ -5,8 +5,12 @@
 //! - `naive`: async-nats by hand, one message at a time: publish, await the acknowledgement,
 //!   acknowledge the cause and await that too;
 //! - `raw`: the same by hand, as many at once as the service has permits;
-//! - `service`: a [`Service`] in the worker kit, which also guards each fact's subject, carries
-//!   the trace, hands back what fails and keeps dead letters.
+//! - `raw, as fact`: that, but what is published is the fact as the service states it, with its
+//!   CloudEvents headers and the guard of its subject;
+//! - `service`: a [`Service`] in the worker kit, which also carries the trace, keeps alive what takes
+//!   long, hands back what fails and keeps dead letters;
+//! - `FastStream`: the same service in Python, if `COLLOQUY_PEER_PYTHON` names an interpreter that
+//!   has it (`make bench` sees to it).
 //!
 //! `cargo bench -p colloquy-bus --bench throughput -- [--facts N] [--permits N] [--only PART]`
 //! where PART is `periodic`, `always`, `scaling` or `memory`. Each fact is 256 bytes.
@@ -20,6 +24,9 @@
 )]
 
 use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,17 +34,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, AckKind, consumer::PullConsumer, message::PublishMessage},
+};
 use colloquy_bus::{
     CancellationToken, provision,
     worker::{self, Context, Failure, Policy, Service},
 };
 use colloquy_contract::{
-    Fact,
+    Envelope, Fact,
     facts::{ConversationErased, ConversationErasureRequested, FactInput},
 };
 use colloquy_testkit::{BrokerOptions, Kit, KitOptions, Sync, conversation};
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 /// The program's allocator too.
 #[global_allocator]
@@ -97,15 +108,39 @@ impl Options {
 async fn compare(name: &str, sync: Sync, facts: u64, permits: usize) {
     println!("\nsync {name}, one server, {facts} facts of {PAYLOAD} bytes, {permits} permits");
     let few = facts / 8;
-    let naive = report("naive", few, by_hand(sync, few, 1).await);
-    let raw = report("raw", facts, by_hand(sync, facts, permits).await);
+    let naive = report("naive", few, by_hand(sync, few, 1, As::Bytes).await);
+    let raw = report("raw", facts, by_hand(sync, facts, permits, As::Bytes).await);
+    let fact = report(
+        "raw, as fact",
+        facts,
+        by_hand(sync, facts, permits, As::Fact).await,
+    );
     let took = served(sync, facts, 1, Empty::new(permits, Duration::ZERO)).await;
     let service = report("service", facts, took);
     println!(
-        "  service / raw {:.2}, service / naive {:.1}",
+        "  service / raw {:.2}, service / raw as fact {:.2}, service / naive {:.1}",
         service / raw,
+        service / fact,
         service / naive
     );
+    if let Some(python) = std::env::var_os("COLLOQUY_PEER_PYTHON") {
+        let few = facts / 4;
+        let peer = report(
+            "FastStream",
+            few,
+            faststream(&python, sync, few, permits).await,
+        );
+        println!("  service / FastStream {:.1}", service / peer);
+    }
+}
+
+/// How a cause is answered by hand.
+#[derive(Clone, Copy)]
+enum As {
+    /// With bytes.
+    Bytes,
+    /// With the message that the service would state.
+    Fact,
 }
 
 /// A service that waits, so that more instances are more.
@@ -209,7 +244,6 @@ async fn kit(sync: Sync) -> Kit {
     })
     .await;
     kit.allow_leftovers();
-    kit.expect_settled(Empty::NAME);
     provision::service(&kit.bus, Empty::NAME, ConversationErasureRequested::TYPES)
         .await
         .unwrap();
@@ -232,7 +266,7 @@ async fn state_causes(kit: &Kit, facts: u64) {
 }
 
 /// Time from the first pull to the last settlement, by hand.
-async fn by_hand(sync: Sync, facts: u64, at_once: usize) -> Spent {
+async fn by_hand(sync: Sync, facts: u64, at_once: usize, answer: As) -> Spent {
     let kit = kit(sync).await;
     state_causes(&kit, facts).await;
     let client = async_nats::connect(kit.url("bench")).await.unwrap();
@@ -253,7 +287,11 @@ async fn by_hand(sync: Sync, facts: u64, at_once: usize) -> Spent {
         async move {
             let subject = message.subject.replace("erasure_requested", "erased");
             assert_ne!(subject, message.subject.as_str());
-            let acknowledged = jetstream.publish(subject, message.payload.clone()).await;
+            let publish = match answer {
+                As::Bytes => PublishMessage::build().payload(message.payload.clone()),
+                As::Fact => as_fact(&message),
+            };
+            let acknowledged = jetstream.send_publish(subject, publish).await;
             acknowledged.unwrap().await.unwrap();
             let reply = message.reply.clone().unwrap();
             client.request(reply, AckKind::Ack.into()).await.unwrap();
@@ -267,6 +305,54 @@ async fn by_hand(sync: Sync, facts: u64, at_once: usize) -> Spent {
         .for_each(|()| async {});
     tokio::time::timeout(PATIENCE, all).await.unwrap();
     meter.stop()
+}
+
+/// What follows from a cause, as the service states it.
+fn as_fact(message: &jetstream::Message) -> PublishMessage {
+    let headers = message.headers.as_ref().unwrap();
+    let get = |name: &'static str| headers.get(name).map(async_nats::HeaderValue::as_str);
+    let (cause, _) = Envelope::read(&message.subject, get, &message.payload).unwrap();
+    let fact = Fact::from(ConversationErased { artifacts: 0 });
+    let envelope = cause.derive(Empty::NAME, fact.fact_type(), Timestamp::now());
+    let mut headers = HeaderMap::new();
+    for (name, value) in envelope.headers() {
+        headers.insert(name, value);
+    }
+    PublishMessage::build()
+        .headers(headers)
+        .payload(fact.to_json().unwrap().into())
+        .message_id(envelope.id.to_string())
+        .expected_last_subject_sequence(0)
+        .expected_stream("CONVERSATIONS")
+}
+
+/// FastStream's own process, from its first pull to its last settlement.
+async fn faststream(python: &OsStr, sync: Sync, facts: u64, permits: usize) -> Spent {
+    const CONSUMER: &str = "faststream";
+    let kit = kit(sync).await;
+    state_causes(&kit, facts).await;
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/benches/peers/faststream_service.py"
+    );
+    let mut service = Command::new(python)
+        .args([script, &kit.url(CONSUMER), CONSUMER, &permits.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut output = BufReader::new(service.stdout.take().unwrap());
+    output.read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\n");
+    let mut input = service.stdin.take().unwrap();
+    let meter = Meter::start();
+    input.write_all(b"go\n").unwrap();
+    kit.settled_by(CONSUMER, PATIENCE).await;
+    let spent = meter.stop();
+    drop(input);
+    assert!(service.wait().unwrap().success());
+    spent
 }
 
 async fn served(sync: Sync, facts: u64, instances: usize, service: Arc<Empty>) -> Spent {
@@ -293,7 +379,7 @@ async fn serve(kit: &Kit, facts: u64, instances: usize, service: Arc<Empty>) -> 
         assert!(meter.started.elapsed() < PATIENCE, "not done in time");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    kit.settled(PATIENCE).await;
+    kit.settled_by(Empty::NAME, PATIENCE).await;
     let took = meter.stop();
     drain.cancel();
     for running in running {

@@ -22,7 +22,10 @@ use colloquy_contract::{
 };
 use tokio::task::JoinHandle;
 
-use crate::{Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, faults::Victim, process};
+use crate::{
+    Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, broker::Queue, faults::Victim,
+    process,
+};
 
 /// How long anything may take on a busy machine before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -250,6 +253,16 @@ impl Kit {
         }
     }
 
+    /// The same for one service, whoever runs it.
+    pub async fn settled_by(&self, service: &str, bound: Duration) {
+        let deadline = Instant::now() + bound;
+        let look = || nothing_queued_for(service, &self.broker.holdings()?.queues);
+        while let Err(left) = look() {
+            assert!(Instant::now() < deadline, "after {bound:?}, {left}");
+            tokio::time::sleep(process::LOOK).await;
+        }
+    }
+
     /// The kit may be dropped with facts in queues and with dead letters.
     pub fn allow_leftovers(&self) {
         self.leftovers_allowed.store(true, Ordering::Relaxed);
@@ -261,23 +274,9 @@ impl Kit {
             return Ok(());
         }
         let queues = self.broker.holdings()?.queues;
-        for service in services {
-            let own: Vec<_> = queues
-                .iter()
-                .filter(|queue| queue.consumer == service)
-                .collect();
-            if own.is_empty() {
-                return Err(format!("no server knows the queue of {service}"));
-            }
-            let left = |queue: &&&crate::broker::Queue| queue.pending + queue.unsettled > 0;
-            if let Some(queue) = own.iter().find(left) {
-                return Err(format!(
-                    "{service} has {} facts queued and {} unsettled in {}",
-                    queue.pending, queue.unsettled, queue.stream
-                ));
-            }
-        }
-        Ok(())
+        services
+            .into_iter()
+            .try_for_each(|service| nothing_queued_for(service, &queues))
     }
 
     /// Replicas may lag behind: the largest number is the newest.
@@ -408,6 +407,21 @@ pub(crate) async fn connect(options: ConnectOptions) -> Bus {
             ),
         }
         tokio::time::sleep(process::LOOK).await;
+    }
+}
+
+fn nothing_queued_for(service: &str, queues: &[Queue]) -> Result<(), String> {
+    let mut own = queues.iter().filter(|queue| queue.consumer == service);
+    let Some(first) = own.next() else {
+        return Err(format!("no server knows the queue of {service}"));
+    };
+    let left = |queue: &&Queue| queue.pending + queue.unsettled > 0;
+    match std::iter::once(first).chain(own).find(left) {
+        None => Ok(()),
+        Some(queue) => Err(format!(
+            "{service} has {} facts queued and {} unsettled in {}",
+            queue.pending, queue.unsettled, queue.stream
+        )),
     }
 }
 
