@@ -9,6 +9,12 @@ mod roles;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// Facts are many small pieces of memory that one thread makes and another one drops.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

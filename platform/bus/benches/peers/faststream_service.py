@@ -8,6 +8,7 @@ Says "ready" when it is connected, begins to consume when it reads a line, ends 
 import asyncio
 import logging
 import sys
+from typing import Any
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
@@ -26,7 +27,7 @@ async def main(url: str, consumer: str, permits: int) -> None:
         max_workers=permits,
         ack_policy=AckPolicy.MANUAL,
     )
-    async def handle(body: bytes, message: NatsMessage) -> None:
+    async def handle(body: dict[str, Any], message: NatsMessage) -> None:
         subject = message.raw_message.subject.replace("erasure_requested", "erased")
         # With a stream named it awaits the stream's acknowledgement.
         await broker.publish(body, subject, stream="CONVERSATIONS", timeout=30.0)
