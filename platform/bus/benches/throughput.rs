@@ -177,7 +177,7 @@ fn report(name: &str, facts: u64, spent: Spent) -> f64 {
     let rate = facts as f64 / spent.wall.as_secs_f64();
     let each = |time: Duration| time.as_secs_f64() * 1e6 / facts as f64;
     println!(
-        "  {name:<12} {rate:>8.0} facts/s; per fact {:>5.0} us of processor here, {:>5.0} us in the broker",
+        "  {name:<12} {rate:>8.0} facts/s; per fact {:>5.0} us of processor here, {:>5.0} us in the broker (and a peer)",
         each(spent.here),
         each(spent.broker)
     );
