@@ -247,11 +247,13 @@ impl Process {
         self.ended();
     }
 
-    /// Waits until it has ended by itself; returns how.
+    /// Waits until it has ended by itself and all that it said is read; returns how.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                let left = || deadline.saturating_duration_since(Instant::now());
+                while self.lines.recv_timeout(left()).is_ok() {}
                 return status;
             }
             assert!(

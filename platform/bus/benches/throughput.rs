@@ -164,7 +164,7 @@ async fn memory(facts: u64, permits: usize) {
     let kit = kit(Sync::Periodic).await;
     for tenth in 1..=10 {
         state_causes(&kit, part).await;
-        let took = serve(&kit, part * tenth, 1, Empty::new(permits, Duration::ZERO)).await;
+        let took = serve(&kit, part, 1, Empty::new(permits, Duration::ZERO)).await;
         let (mib, rate) = (resident_mib(), part as f64 / took.wall.as_secs_f64());
         println!(
             "  after {:>9} facts: {mib:>5} MiB resident, {rate:>6.0} facts/s",
