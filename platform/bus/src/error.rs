@@ -176,7 +176,7 @@ pub enum BusError {
 }
 
 /// The messages of an error and its sources, outermost first, joined by colons.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     // Bounded: an error chain deeper than this says nothing more.

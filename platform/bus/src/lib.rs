@@ -34,7 +34,7 @@ pub mod worker;
 
 pub use artifacts::Artifacts;
 pub use connect::{Bus, ConnectOptions, Credentials};
-pub use error::{BusError, Result};
+pub use error::{BusError, Result, chain};
 pub use kv::Kv;
 pub use publish::Stated;
 pub use reprocess::Restated;

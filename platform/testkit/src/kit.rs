@@ -10,7 +10,7 @@ use std::{
 };
 
 use colloquy_bus::{
-    Bus, CancellationToken, ConnectOptions,
+    Bus, CancellationToken, ConnectOptions, chain,
     log::Logged,
     provision::{self, Storage},
     worker::{self, Service},
@@ -424,15 +424,4 @@ fn nothing_queued_for(service: &str, queues: &[Queue]) -> Result<(), String> {
             queue.pending, queue.unsettled, queue.stream
         )),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use colloquy_bus::BusError;
+pub(crate) use colloquy_bus::chain;
 
 /// Result of an index node's work.
 pub type Result<T> = std::result::Result<T, IndexError>;
@@ -78,18 +79,4 @@ impl IndexError {
     pub(crate) fn read(source: tantivy::TantivyError) -> Self {
         Self::Read(Box::new(source))
     }
-}
-
-/// The messages of an error and its sources, outermost first, joined by colons.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    // Bounded: an error chain deeper than this says nothing more.
-    for _ in 0..16 {
-        let Some(source) = next else { break };
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
