@@ -4,7 +4,7 @@ CARGO_FLAGS ?= --locked
 DEMO_DATA   ?= data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults lint bench samples clean-data
+.PHONY: help setup demo run test faults lint bench bench-ner bench-decode fuzz-decode bench-transcribe samples clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,24 @@ bench: setup ## Benchmarks: recognizing entities, facts per second
 	cargo bench $(CARGO_FLAGS) --bench recognize
 	COLLOQUY_PEER_PYTHON=$$(platform/bus/benches/peers/setup.sh) \
 	cargo bench $(CARGO_FLAGS) -p colloquy-bus --bench throughput
+
+bench-transcribe: setup ## Transcription beside faster-whisper [ARGS="--models base --repeat 5 --json FILE"]
+	COLLOQUY_PEER_PYTHON=$$(benches/peers/setup.sh) \
+	cargo bench $(CARGO_FLAGS) --workspace --bench transcribe -- $(ARGS)
+
+bench-ner: setup ## Named entities beside spaCy, on one thread each
+	COLLOQUY_PEER_PYTHON=$$(platform/ner/benches/peers/setup.sh) \
+	cargo bench $(CARGO_FLAGS) --workspace --bench speed
+
+bench-decode: setup ## Decoding beside ffmpeg, which must be installed [ARGS="mp3 opus"]
+	cargo bench $(CARGO_FLAGS) --workspace --bench decode -- $(ARGS)
+
+fuzz-decode: setup ## Decode damaged recordings, for long [SEED SECONDS, or CASE for one]
+	cargo test $(CARGO_FLAGS) --workspace --test mutations --no-run
+	ulimit -v 6291456; \
+	COLLOQUY_FUZZ_SECONDS=$(or $(SECONDS),600) COLLOQUY_FUZZ_SEED=$(or $(SEED),1) \
+	$(if $(CASE),COLLOQUY_FUZZ_CASE=$(CASE)) \
+	cargo test $(CARGO_FLAGS) --workspace --test mutations -- --nocapture
 
 samples: ## Speak the sample calls again (needs voices; see deploy/samples/README.md)
 	python3 deploy/samples/make.py

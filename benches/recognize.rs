@@ -37,6 +37,7 @@ fn turns(call: &Value, offset_ms: u64) -> impl Iterator<Item = Turn> + '_ {
                     start_ms,
                     end_ms: start_ms + 200,
                     confidence: 1.0,
+                    digit_starts_ms: Vec::new(),
                 });
             Turn::new(channel, Role::Unknown, words.collect())
         })

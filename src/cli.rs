@@ -14,6 +14,7 @@ pub(crate) mod options;
 mod rebuild;
 mod reprocess;
 mod streams;
+mod transcribe;
 mod up;
 mod worker;
 
@@ -49,6 +50,8 @@ enum Command {
     Worker(worker::WorkerCommand),
     /// Run the platform, post the sample calls and show what comes back
     Demo(demo::Demo),
+    /// Transcribe recordings on this machine, without a broker
+    Transcribe(transcribe::Transcribe),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
     /// Make the broker's streams, buckets and consumers agree with the contract, or check them
@@ -75,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Assets(command) => command.run(),
         Command::Contract(command) => command.run(),
+        Command::Transcribe(command) => return command.run(),
         Command::Up(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
         Command::All(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
         Command::Gateway(command) => {
@@ -182,6 +186,9 @@ mod tests {
             "colloquy rebuild progress --since 2026-11-01T00:00:00Z",
             "colloquy rebuild warehouse --timeout 600",
             "colloquy contract schema",
+            "colloquy transcribe call.mp3",
+            "colloquy transcribe --model whisper-tiny.en --format srt,vtt --output texts a.wav b.wav",
+            "colloquy transcribe --roles agent,customer --vocabulary @names.txt --format all -o . -",
             "colloquy assets list",
             "colloquy streams check --nats nats://nats:4222 --replicas 3",
             "colloquy deadletters list --service transcribe --older 2h",

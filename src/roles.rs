@@ -22,8 +22,9 @@ use colloquy_runtime::{
 };
 use colloquy_tag::TagService;
 use colloquy_transcribe::{
-    TranscribeService,
+    TranscribeService, Vocabularies,
     engine::{Engine, EngineOptions},
+    remote::RemoteEngine,
 };
 use colloquy_warehouse::{Warehouse, WarehouseOptions};
 use colloquy_webhooks::{CrmService, Endpoint, EndpointOptions, Limits, WebhooksService};
@@ -119,13 +120,7 @@ async fn start_worker(
 ) -> anyhow::Result<()> {
     match worker {
         Worker::Decode => react(DecodeService::default(), bus, lifecycle),
-        Worker::Transcribe => {
-            react(
-                TranscribeService::new(load_engine(args).await?),
-                bus,
-                lifecycle,
-            );
-        }
+        Worker::Transcribe => react(transcribe(args).await?, bus, lifecycle),
         Worker::Tag => react(TagService, bus, lifecycle),
         Worker::Anonymize => react(AnonymizeService::default(), bus, lifecycle),
         Worker::Qualify => react(QualifyService::new(Qualifier::new()?), bus, lifecycle),
@@ -166,6 +161,29 @@ fn react<S: Service>(service: S, bus: &Bus, lifecycle: &mut Lifecycle) {
         S::NAME,
         worker::run(bus.clone(), Arc::new(service), drain, DRAIN_GRACE),
     );
+}
+
+/// Speech to text by the server that is configured, or else by a model on this machine.
+async fn transcribe(args: &WorkerArgs) -> anyhow::Result<TranscribeService> {
+    let service = match args.speech.server()? {
+        Some(options) => {
+            let engine = RemoteEngine::new(options)?;
+            tracing::info!(
+                host = engine.host(),
+                model = engine.model_name(),
+                "speech is sent to a server"
+            );
+            TranscribeService::remote(Arc::new(engine))
+        }
+        None => TranscribeService::new(load_engine(args).await?),
+    };
+    let Some(path) = &args.vocabulary_file else {
+        return Ok(service);
+    };
+    let vocabularies = Vocabularies::from_file(path)
+        .with_context(|| format!("{} cannot be used", path.display()))?;
+    tracing::info!(accounts = vocabularies.accounts(), "vocabularies read");
+    Ok(service.with_vocabularies(vocabularies))
 }
 
 async fn load_engine(args: &WorkerArgs) -> anyhow::Result<Arc<Engine>> {

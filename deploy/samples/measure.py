@@ -13,9 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy
-from faster_whisper import WhisperModel
-
 HERE = Path(__file__).resolve().parent
 UNITS = {w: n for n, w in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -97,6 +94,10 @@ def distance(a, b):
 
 
 def main():
+    # Here, because benches/peers/compare.py takes `normal` and `distance` from this file.
+    import numpy
+    from faster_whisper import WhisperModel
+
     model = WhisperModel(sys.argv[1], device="cpu", compute_type="int8", cpu_threads=2)
     all_edits = all_words = all_hits = all_entities = all_phrases = phrase_hits = 0
     shifts = []

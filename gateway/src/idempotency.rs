@@ -91,6 +91,9 @@ pub(crate) struct Content {
     pub(crate) fingerprint: String,
     /// The recording in the vault.
     pub(crate) recording: ArtifactRef,
+    /// The vocabulary in the vault, if one was posted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) vocabulary: Option<ArtifactRef>,
 }
 
 impl Claim {

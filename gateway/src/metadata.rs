@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use colloquy_contract::{
     facts::{CallInfo, Direction},
     transcript::Role,
+    vocabulary::{self, Vocabulary},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -27,7 +28,8 @@ const MAX_CHANNELS: usize = 8;
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Names of the fields, for messages.
-const FIELDS: &str = "agent, customer, direction, started_at, channel_roles, language, label";
+const FIELDS: &str =
+    "agent, customer, direction, started_at, channel_roles, language, vocabulary, label";
 
 /// Collects and validates the metadata, field by field.
 #[derive(Debug, Default)]
@@ -38,11 +40,13 @@ pub(crate) struct Draft {
     started_at: Option<Timestamp>,
     channel_roles: Option<Vec<Role>>,
     language: Option<String>,
+    vocabulary: Vec<String>,
     labels: BTreeMap<String, String>,
 }
 
 impl Draft {
-    /// Takes a field as text. Each may come once, `label` several times as `key:value`.
+    /// Takes a field as text. Each may come once, `label` several times as `key:value`,
+    /// `vocabulary` several times with one term or several.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         let value = value.trim();
         match name {
@@ -55,6 +59,7 @@ impl Draft {
                 once(&mut self.channel_roles, name, channel_roles(roles)?)
             }
             "language" => once(&mut self.language, name, language(value)?),
+            "vocabulary" => self.expect(value.split([',', '\n'])),
             "label" => {
                 let (key, value) = value.split_once(':').ok_or_else(|| {
                     Problem::invalid("'label' takes key:value, such as label=campaign:autumn.")
@@ -65,8 +70,8 @@ impl Draft {
         }
     }
 
-    /// Takes a JSON document with the same fields; `labels` is an object, `channel_roles` an array
-    /// or a text.
+    /// Takes a JSON document with the same fields; `labels` is an object, `channel_roles` and
+    /// `vocabulary` are arrays or texts.
     pub(crate) fn set_json(&mut self, text: &[u8]) -> Result<(), Problem> {
         let document: Value = serde_json::from_slice(text).map_err(|error| {
             Problem::bad_request(format!(
@@ -94,11 +99,21 @@ impl Draft {
                     let roles = roles.iter().map(read).collect::<Result<_, _>>()?;
                     once(&mut self.channel_roles, name, channel_roles(roles)?)?;
                 }
+                ("vocabulary", Value::Array(terms)) => {
+                    let read = |value| text_of("vocabulary", value);
+                    let terms = terms.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+                    self.expect(terms)?;
+                }
                 ("label", _) => return Err(unknown()),
                 (name, value) => self.set(name, text_of(name, value)?)?,
             }
         }
         Ok(())
+    }
+
+    /// The vocabulary, which goes into the vault and not into the fact.
+    pub(crate) fn take_vocabulary(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.vocabulary)
     }
 
     /// The metadata as it goes into the fact.
@@ -113,6 +128,17 @@ impl Draft {
             channel_roles: self.channel_roles.unwrap_or_default(),
             labels: self.labels,
         }
+    }
+
+    fn expect<'a>(&mut self, terms: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
+        let mut all = self.take_vocabulary();
+        all.extend(terms.into_iter().map(str::to_owned));
+        self.vocabulary = vocabulary::terms(all).map_err(|error| {
+            Problem::invalid(format!(
+                "'vocabulary' lists names and terms to expect, parted by commas: {error}."
+            ))
+        })?;
+        Ok(())
     }
 
     fn label(&mut self, key: &str, value: &str) -> Result<(), Problem> {
@@ -146,16 +172,32 @@ impl Draft {
     }
 }
 
+/// The document of a vocabulary, if there is one. The same terms with the same salt are the same
+/// document.
+pub(crate) fn document(terms: Vec<String>, salt: &str) -> Option<Vec<u8>> {
+    if terms.is_empty() {
+        return None;
+    }
+    let document = Vocabulary {
+        version: Vocabulary::VERSION,
+        salt: salt.to_owned(),
+        terms,
+    };
+    // Texts are always JSON.
+    serde_json::to_vec(&document).ok()
+}
+
 /// A digest of all metadata but the time of acceptance, to tell a repetition from something new.
-pub(crate) fn fingerprint(call: &CallInfo) -> String {
+/// Of a vocabulary that is the document, salt included.
+pub(crate) fn fingerprint(call: &CallInfo, vocabulary: Option<&[u8]>) -> String {
     let timeless = CallInfo {
         received_at: Timestamp::UNIX_EPOCH,
         ..call.clone()
     };
     // A struct of texts and a sorted map is always JSON, and always the same JSON.
-    hex::encode(Sha256::digest(
-        serde_json::to_vec(&timeless).unwrap_or_default(),
-    ))
+    let mut digest = Sha256::new_with_prefix(serde_json::to_vec(&timeless).unwrap_or_default());
+    digest.update(vocabulary.unwrap_or_default());
+    hex::encode(digest.finalize())
 }
 
 fn once<T>(field: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
@@ -276,9 +318,32 @@ mod tests {
             )
             .unwrap();
         let json = draft.into_call(Timestamp::now());
-        assert_eq!(fingerprint(&text), fingerprint(&json));
+        assert_eq!(fingerprint(&text, None), fingerprint(&json, None));
         assert_eq!(text.labels["site"], "b:2");
         assert_eq!(text.channel_roles, [Role::Agent, Role::Customer]);
+    }
+
+    #[test]
+    fn a_vocabulary_is_gathered_and_kept_out_of_the_fact() {
+        let mut draft = Draft::default();
+        draft.set("vocabulary", "Zoë Müller, Frobnicator").unwrap();
+        draft.set("vocabulary", "Zoë Müller\nAcme").unwrap();
+        draft
+            .set_json(br#"{"vocabulary":["Acme","Gizmo"]}"#)
+            .unwrap();
+        draft.set_json(br#"{"vocabulary":"One, Two"}"#).unwrap();
+        let terms = draft.take_vocabulary();
+        assert_eq!(
+            terms,
+            ["Zoë Müller", "Frobnicator", "Acme", "Gizmo", "One", "Two"]
+        );
+        let call = draft.into_call(Timestamp::UNIX_EPOCH);
+        assert!(!serde_json::to_string(&call).unwrap().contains("Frob"));
+        let many = "term,".repeat(10) + &(0..200).map(|n| format!("t{n},")).collect::<String>();
+        let refused = Draft::default().set("vocabulary", many.trim_end_matches(','));
+        assert!(refused.is_err(), "201 terms");
+        let refused = Draft::default().set_json(br#"{"vocabulary":[1]}"#);
+        assert!(refused.is_err());
     }
 
     #[test]
@@ -300,6 +365,9 @@ mod tests {
             ("label", "nokey"),
             ("label", "bad key:x"),
             ("label", "k:\u{7}"),
+            ("vocabulary", ""),
+            ("vocabulary", "Ann,,Zoë"),
+            ("vocabulary", "<|notimestamps|>"),
             ("colour", "blue"),
         ] {
             assert!(drafted(&[(name, value)]).is_err(), "{name}={value}");
@@ -333,6 +401,13 @@ mod tests {
     fn fingerprints_tell_metadata_apart() {
         let one = drafted(&[("agent", "a")]).unwrap();
         let other = drafted(&[("agent", "b")]).unwrap();
-        assert_ne!(fingerprint(&one), fingerprint(&other));
+        assert_ne!(fingerprint(&one, None), fingerprint(&other, None));
+        let terms = || vec!["Zoë".to_owned()];
+        let document = |salt: &str| document(terms(), salt).unwrap();
+        let told = fingerprint(&one, Some(&document("a")));
+        assert_eq!(told, fingerprint(&one, Some(&document("a"))));
+        assert_ne!(told, fingerprint(&one, Some(&document("b"))));
+        assert_ne!(told, fingerprint(&one, None));
+        assert!(super::document(Vec::new(), "a").is_none());
     }
 }

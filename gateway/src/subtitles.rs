@@ -152,6 +152,7 @@ mod tests {
                 start_ms: start + n * step,
                 end_ms: start + n * step + step / 2,
                 confidence: 1.0,
+                digit_starts_ms: Vec::new(),
             })
             .collect();
         Turn::new(channel, role, words).unwrap()

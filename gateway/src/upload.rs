@@ -81,6 +81,8 @@ pub(crate) enum Recording {
 pub(crate) struct Received {
     /// What the poster said.
     pub(crate) call: CallInfo,
+    /// Names and terms to expect in it.
+    pub(crate) vocabulary: Vec<String>,
     /// The recording.
     pub(crate) recording: Recording,
 }
@@ -110,6 +112,7 @@ pub(crate) async fn receive(
         Form::Multipart => receive_form(request, &mut draft, sink, limit_bytes).await?,
     };
     Ok(Received {
+        vocabulary: draft.take_vocabulary(),
         call: draft.into_call(received_at),
         recording,
     })

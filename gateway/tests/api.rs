@@ -12,6 +12,7 @@ use colloquy_contract::{
     search::{SUBJECT, SearchReply, SearchRequest},
     streams,
     transcript::{Role, Transcript, Turn, Word},
+    vocabulary::Vocabulary,
 };
 use colloquy_gateway::keys;
 use common::{Answer, Platform, Sent};
@@ -27,6 +28,7 @@ async fn the_api() {
     keys_open_and_close(&platform).await;
     posting(&platform).await;
     idempotency(&platform).await;
+    vocabulary(&platform).await;
     what_is_not_ready(&platform).await;
     results(&platform).await;
     lists(&platform).await;
@@ -218,6 +220,56 @@ async fn posting(platform: &Platform) {
     }
 }
 
+/// The vocabulary of a conversation's first fact, from the vault.
+async fn vocabulary_of(platform: &Platform, id: ConversationId) -> (String, Vocabulary) {
+    let history = platform.bus.history(&platform.scope(id)).await.unwrap();
+    let Fact::ConversationReceived(fact) = &history[0].fact else {
+        panic!("{history:?}")
+    };
+    let facts = String::from_utf8(history[0].fact.to_json().unwrap()).unwrap();
+    assert!(!facts.contains("Frobnicator"), "{facts}");
+    let reference = fact.vocabulary.as_ref().unwrap();
+    assert_eq!(reference.bucket, Bucket::Vault);
+    let artifacts = platform.bus.artifacts();
+    let document = artifacts.get_bytes(reference).await.unwrap();
+    (
+        reference.sha256.clone(),
+        serde_json::from_slice(&document).unwrap(),
+    )
+}
+
+async fn vocabulary(platform: &Platform) {
+    let path = "/v1/conversations?vocabulary=Frobnicator,Zo%C3%AB";
+    let post = |path: &str| Sent::new(Method::POST, path).body("sound");
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        let answer = platform.send(post(path)).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        let (digest, vocabulary) = vocabulary_of(platform, answer.id()).await;
+        assert_eq!(vocabulary.terms, ["Frobnicator", "Zoë"]);
+        digests.push(digest);
+    }
+    assert_ne!(digests[0], digests[1], "the digest tells nothing");
+    // A repetition is the same document; other terms are another post.
+    let keyed = |path: &str| post(path).header("idempotency-key", "key-vocabulary");
+    let first = platform.send(keyed(path)).await;
+    let again = platform.send(keyed(path)).await;
+    assert_eq!(first.id(), again.id());
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    vocabulary_of(platform, first.id()).await;
+    for other in [
+        "/v1/conversations",
+        "/v1/conversations?vocabulary=Frobnicator",
+    ] {
+        let answer = platform.send(keyed(other)).await;
+        answer.is_problem(422, "idempotency-mismatch", "/v1/conversations");
+    }
+    let answer = platform
+        .send(post("/v1/conversations?vocabulary=%3C%7Cx"))
+        .await;
+    answer.is_problem(422, "invalid", "/v1/conversations");
+}
+
 async fn idempotency(platform: &Platform) {
     let post = |agent: &str, body: &'static str| {
         Sent::new(Method::POST, &format!("/v1/conversations?agent={agent}"))
@@ -321,6 +373,7 @@ fn transcript() -> Transcript {
         start_ms: 0,
         end_ms: 500,
         confidence: 1.0,
+        digit_starts_ms: Vec::new(),
     };
     Transcript {
         version: 1,

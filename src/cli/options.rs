@@ -1,7 +1,7 @@
 //! Options that several commands share. Every setting is documented here or at its command, once,
 //! and each has an environment variable of the same meaning.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -9,6 +9,7 @@ use colloquy_assets::{Cache, Manifest};
 use colloquy_bus::{Bus, ConnectOptions, Credentials, Room, provision::Storage};
 use colloquy_gateway::Watermark;
 use colloquy_runtime::telemetry::{LogFormat, TelemetryOptions};
+use colloquy_transcribe::remote::{Key, RemoteOptions, SoundFormat};
 
 /// What is logged where `RUST_LOG` does not say.
 const DEFAULT_LOG: &str = "warn,colloquy=info";
@@ -189,6 +190,13 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "COLLOQUY_MODEL_THREADS")]
     pub(crate) model_threads: Option<NonZeroUsize>,
 
+    #[command(flatten)]
+    pub(crate) speech: SpeechServerArgs,
+
+    /// Names and terms to expect, by account: a TOML file
+    #[arg(long, env = "COLLOQUY_VOCABULARY_FILE", value_name = "FILE")]
+    pub(crate) vocabulary_file: Option<PathBuf>,
+
     /// Folder of the search index [default: in the data folder]
     #[arg(long, env = "COLLOQUY_INDEX_DIR", value_name = "FOLDER")]
     pub(crate) index_dir: Option<PathBuf>,
@@ -272,6 +280,111 @@ pub(crate) struct WorkerArgs {
         value_name = "FOLDER"
     )]
     pub(crate) data: PathBuf,
+}
+
+/// A server that understands speech, in the place of a model on this machine.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SpeechServerArgs {
+    /// Speech server with OpenAI's API, such as https://api.openai.com/v1; without one, the speech
+    /// model runs here
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_URL",
+        value_name = "URL",
+        requires = "speech_model"
+    )]
+    speech_url: Option<String>,
+
+    /// Model of the speech server, such as whisper-1
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_MODEL",
+        value_name = "NAME",
+        requires = "speech_url"
+    )]
+    speech_model: Option<String>,
+
+    /// File with the key of the speech server
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_KEY_FILE",
+        value_name = "FILE",
+        requires = "speech_url",
+        conflicts_with = "speech_key"
+    )]
+    speech_key_file: Option<PathBuf>,
+
+    /// Key of the speech server; better by file or environment, for others see command lines
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        requires = "speech_url"
+    )]
+    speech_key: Option<String>,
+
+    /// What is uploaded to the speech server
+    #[arg(long, env = "COLLOQUY_SPEECH_FORMAT", default_value = "flac")]
+    speech_format: SpeechFormatOption,
+
+    /// Longest upload to the speech server in seconds; longer recordings are cut at pauses
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_PIECE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
+    speech_piece_seconds: u64,
+
+    /// Largest upload to the speech server in megabytes
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_UPLOAD_MB",
+        value_name = "MB",
+        default_value_t = 24
+    )]
+    speech_upload_mb: u64,
+
+    /// Requests to the speech server at once
+    #[arg(
+        long,
+        env = "COLLOQUY_SPEECH_PARALLEL",
+        value_name = "NUMBER",
+        default_value_t = NonZeroUsize::MIN.saturating_add(3)
+    )]
+    speech_parallel: NonZeroUsize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SpeechFormatOption {
+    /// Half the size
+    Flac,
+    /// For servers that read nothing else
+    Wav,
+}
+
+impl SpeechServerArgs {
+    /// The speech server, if there is one.
+    pub(crate) fn server(&self) -> anyhow::Result<Option<RemoteOptions>> {
+        let (Some(url), Some(model)) = (&self.speech_url, &self.speech_model) else {
+            return Ok(None);
+        };
+        let mut options = RemoteOptions::new(url, model);
+        options.key = match (&self.speech_key_file, &self.speech_key) {
+            (Some(path), _) => Some(Key::from_file(path)?),
+            (None, Some(key)) => Some(Key::new(key)?),
+            (None, None) => None,
+        };
+        options.format = match self.speech_format {
+            SpeechFormatOption::Flac => SoundFormat::Flac,
+            SpeechFormatOption::Wav => SoundFormat::Wav,
+        };
+        options.limits.piece = Duration::from_secs(self.speech_piece_seconds);
+        options.limits.upload_bytes = self.speech_upload_mb.saturating_mul(1_000_000);
+        options.limits.parallel = self.speech_parallel;
+        Ok(Some(options))
+    }
 }
 
 /// A range of partitions.

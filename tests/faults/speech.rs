@@ -62,6 +62,7 @@ fn transcript(conversation: &str, duration_ms: u64) -> Transcript {
         start_ms: place * step,
         end_ms: place * step + step,
         confidence: 0.9,
+        digit_starts_ms: Vec::new(),
     });
     let turn = Turn::new(0, Role::Customer, words.collect()).expect("there are words");
     Transcript {

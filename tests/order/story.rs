@@ -318,6 +318,7 @@ fn transcript(story: &str, revision: u32) -> Vec<u8> {
             start_ms,
             end_ms: start_ms + 900,
             confidence: 1.0,
+            digit_starts_ms: Vec::new(),
         });
         Turn::new(0, Role::Agent, words.collect()).unwrap()
     };

@@ -8,9 +8,10 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use colloquy_contract::{
-    AccountId, ConversationId, Envelope, FactId, FactType, Scope,
+    AccountId, Bucket, ConversationId, Envelope, FactId, FactType, Scope,
     facts::{CallInfo, ConversationReceived},
     progress::{Progress, Status},
+    vocabulary::Vocabulary,
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use tracing::Instrument;
@@ -67,12 +68,15 @@ const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
         ("channel_roles" = Option<String>, Query, description = "Who is on each channel, such as \
             `agent,customer`"),
         ("language" = Option<String>, Query, description = "ISO 639-1; detected if absent"),
+        ("vocabulary" = Option<String>, Query, description = "Names and terms to expect, parted by \
+            commas: up to 200, of 2,000 bytes in all. May come several times"),
         ("label" = Option<Vec<String>>, Query, description = "`key:value`, up to 32 times"),
     ),
     request_body(
         description = "The recording: WAV, MP3, FLAC, Ogg, Opus, M4A, WebM, AIFF… In a form it is \
             the part `audio`; metadata comes as fields of the same names as the query parameters, \
-            or as one JSON part `metadata` (with `labels` as an object), in any order.",
+            or as one JSON part `metadata` (with `labels` as an object and `vocabulary` as an \
+            array), in any order.",
         content(
             (String = "audio/*"),
             (String = "application/octet-stream"),
@@ -143,7 +147,8 @@ pub(crate) struct UploadForm {
     /// The recording.
     #[schema(format = Binary, content_media_type = "application/octet-stream")]
     audio: String,
-    /// A JSON object: agent, customer, direction, started_at, channel_roles, language, labels.
+    /// A JSON object: agent, customer, direction, started_at, channel_roles, language, vocabulary,
+    /// labels.
     metadata: Option<String>,
     /// Reference of the agent.
     agent: Option<String>,
@@ -157,6 +162,8 @@ pub(crate) struct UploadForm {
     channel_roles: Option<String>,
     /// ISO 639-1.
     language: Option<String>,
+    /// Names and terms to expect, parted by commas.
+    vocabulary: Option<String>,
     /// `key:value`, up to 32 times.
     label: Option<Vec<String>>,
 }
@@ -169,7 +176,8 @@ async fn accept(
     request: Request,
 ) -> Result<(ConversationId, bool), Problem> {
     let scope = scope(account, claim.conversation);
-    let (call, content) = store(app, &scope, &claim, request).await?;
+    let salt = Uuid::new_v4().to_string();
+    let (call, content) = store(app, &scope, &claim, &salt, request).await?;
     let repeated = state(app, scope, call, content).await?;
     Ok((claim.conversation, repeated))
 }
@@ -184,12 +192,14 @@ async fn accept_once(
     let (kv, entry) = (app.idempotency().await?, key.entry(&account));
     let claim = idempotency::claim(kv, &entry, Claim::new()).await?;
     let scope = scope(&account, claim.conversation);
+    // The same in each repetition, so that the same terms are the same document.
+    let salt = key.salted(&["vocabulary"]);
     let (call, content) = match &claim.content {
         Some(content) => (
-            compare(app, &claim, content, request).await?,
+            compare(app, &claim, content, &salt, request).await?,
             content.clone(),
         ),
-        None => store(app, &scope, &claim, request).await?,
+        None => store(app, &scope, &claim, &salt, request).await?,
     };
     if claim.accepted {
         return Ok((claim.conversation, true));
@@ -235,6 +245,7 @@ async fn store(
     app: &App,
     scope: &Scope,
     claim: &Claim,
+    salt: &str,
     request: Request,
 ) -> Result<(CallInfo, Content), Problem> {
     let artifacts = app.bus.artifacts();
@@ -247,16 +258,25 @@ async fn store(
     match received {
         Received {
             call,
+            vocabulary,
             recording: Recording::Stored(recording),
         } => {
-            let fingerprint = metadata::fingerprint(&call);
-            Ok((
-                call,
-                Content {
-                    fingerprint,
-                    recording,
-                },
-            ))
+            let document = metadata::document(vocabulary, salt);
+            let fingerprint = metadata::fingerprint(&call, document.as_deref());
+            let vocabulary = match document {
+                Some(document) => {
+                    let media_type = Vocabulary::MEDIA_TYPE;
+                    let putting = artifacts.put_bytes(Bucket::Vault, scope, media_type, document);
+                    Some(putting.await?)
+                }
+                None => None,
+            };
+            let content = Content {
+                fingerprint,
+                recording,
+                vocabulary,
+            };
+            Ok((call, content))
         }
         // The vault's sink stores.
         Received {
@@ -271,6 +291,7 @@ async fn compare(
     app: &App,
     claim: &Claim,
     content: &Content,
+    salt: &str,
     request: Request,
 ) -> Result<CallInfo, Problem> {
     let limit = app.options.max_upload_bytes;
@@ -279,7 +300,8 @@ async fn compare(
         Recording::Digest(sha256) => sha256,
         Recording::Stored(reference) => reference.sha256,
     };
-    let fingerprint = metadata::fingerprint(&received.call);
+    let document = metadata::document(received.vocabulary, salt);
+    let fingerprint = metadata::fingerprint(&received.call, document.as_deref());
     if sha256 != content.recording.sha256 || fingerprint != content.fingerprint {
         return Err(idempotency::mismatch());
     }
@@ -299,6 +321,7 @@ async fn state(app: &App, scope: Scope, call: CallInfo, content: Content) -> Res
     let fact = ConversationReceived {
         call,
         recording: content.recording,
+        vocabulary: content.vocabulary,
     };
     Ok(app.bus.state(&envelope, &fact.into()).await?.repeated)
 }

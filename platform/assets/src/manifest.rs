@@ -276,7 +276,13 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["nats-server", "onednn", "whisper-base", "whisper-tiny.en"]
+            [
+                "nats-server",
+                "onednn",
+                "whisper-base",
+                "whisper-tiny.en",
+                "spacy-en-core-web-md"
+            ]
         );
         let arm = Manifest::parse(EMBEDDED, "aarch64-linux").unwrap();
         assert!(arm.get("nats-server").is_ok());

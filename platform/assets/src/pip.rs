@@ -117,6 +117,8 @@ fn command(python: &OsString, package: &Package, report: &Path) -> Command {
             "--ignore-installed",
             "--no-deps",
             "--only-binary=:all:",
+            // A new version finds a package, and then pip compares it with the one that runs pip.
+            "--ignore-requires-python",
         ])
         .args([
             "--python-version",

@@ -58,6 +58,97 @@ fn every_channel_count_comes_back_bit_exact() {
     }
 }
 
+/// Signals at the edges of the format, by name.
+fn hard_signals(frames: usize) -> Vec<(&'static str, Vec<[i16; 2]>)> {
+    let noise: Vec<i16> = {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 48) as i16
+        };
+        (0..2 * frames).map(|_| next()).collect()
+    };
+    let of = |f: &dyn Fn(usize) -> [i16; 2]| (0..frames).map(f).collect::<Vec<_>>();
+    let (least, most) = (i16::MIN, i16::MAX);
+    vec![
+        ("silence", of(&|_| [0, 0])),
+        ("constant", of(&|_| [least, most])),
+        ("noise", of(&|n| [noise[2 * n], noise[2 * n + 1]])),
+        ("the same twice", of(&|n| [noise[n], noise[n]])),
+        ("opposite", of(&|n| [noise[n], noise[n].saturating_neg()])),
+        (
+            "squares",
+            of(&|n| {
+                if n % 2 == 0 {
+                    [least, most]
+                } else {
+                    [most, least]
+                }
+            }),
+        ),
+        (
+            "one loud",
+            of(&|n| [0, if n == frames / 2 { least } else { 0 }]),
+        ),
+        (
+            "words",
+            of(&|n| [if n / 700 % 3 == 0 { noise[n] >> 8 } else { 0 }, 1]),
+        ),
+        ("ramp", of(&|n| [n as i16, (n as i16).wrapping_mul(3)])),
+    ]
+}
+
+#[test]
+fn hard_signals_come_back_and_never_grow() {
+    for frames in [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 64, 100, 4_095, 4_096, 4_100, 9_000,
+    ] {
+        for (name, pairs) in hard_signals(frames) {
+            let pcm = pairs.as_flattened();
+            let mut planar = Cursor::new(Vec::new());
+            let mut writer = FlacWriter::new(&mut planar, 16_000, 2).unwrap();
+            let [left, right] = [0, 1].map(|c| pairs.iter().map(|p| p[c]).collect::<Vec<_>>());
+            writer.write_planar(&[left, right]).unwrap();
+            writer.finish().unwrap();
+            let file = write(2, pcm, 313);
+            assert!(file == planar.into_inner(), "{name}: planar differs");
+            let mut reader = FlacReader::new(Cursor::new(&file)).unwrap();
+            let mut back = Vec::new();
+            while let Some(block) = reader.next_block().unwrap() {
+                back.extend_from_slice(block);
+            }
+            assert!(back == pcm, "{name}, {frames} frames differ");
+            // As it is, with a head of up to 20 bytes for each block of 4,096.
+            let most = 8_300 + pcm.len() * 2 + (frames / 4_096 + 1) * 20;
+            assert!(file.len() < most, "{name}: {} bytes", file.len());
+        }
+    }
+}
+
+#[test]
+fn planes_of_different_length_are_refused() {
+    let mut writer = FlacWriter::new(Cursor::new(Vec::new()), 16_000, 2).unwrap();
+    assert!(writer.write_planar(&[&[1_i16, 2][..], &[3][..]]).is_err());
+    assert!(writer.write_planar(&[[1_i16, 2]]).is_err());
+    assert!(FlacWriter::new(Cursor::new(Vec::new()), 0, 1).is_err());
+    assert!(FlacWriter::new(Cursor::new(Vec::new()), 1 << 20, 1).is_err());
+}
+
+#[test]
+fn a_file_begins_where_the_writer_is() {
+    let mut file = Cursor::new(b"before".to_vec());
+    file.set_position(6);
+    let mut writer = FlacWriter::new(&mut file, 16_000, 1).unwrap();
+    writer.write_interleaved(&[5; 5_000]).unwrap();
+    writer.finish().unwrap();
+    let bytes = file.into_inner();
+    assert!(bytes.starts_with(b"beforefLaC"));
+    let mut reader = FlacReader::new(Cursor::new(&bytes[6..])).unwrap();
+    assert_eq!(reader.next_block().unwrap().unwrap(), [5; 4_096]);
+}
+
 #[test]
 fn seeking_lands_on_the_frame() {
     let pcm = samples(16_000 * 150 * 2);

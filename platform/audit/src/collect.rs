@@ -1,4 +1,4 @@
-//! Looks over buckets, models and dead letters once, and lays what it finds aside by partition.
+//! Looks over buckets, models and dead letters once, and lays what it finds aside by part.
 //!
 //! Chunks are counted before objects are listed, and both before the log is read: an upload that
 //! runs meanwhile then lacks chunks or facts at worst, and both are looked at again.
@@ -10,20 +10,21 @@ use std::{
 
 use colloquy_bus::{Bus, deadletters::DeadLetterFilter, scan::StoredObject};
 use colloquy_contract::{
-    AccountId, Bucket, ConversationId, FactType, Scope,
-    progress::Progress,
-    streams,
-    subject::{PARTITIONS, partition},
+    AccountId, Bucket, ConversationId, FactType, Scope, progress::Progress, streams,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Result,
+    parts::Parts,
     report::{BucketCounts, DeadLetterCounts},
     spill::{Spill, Spilled},
     story::{Zone, owner},
 };
+
+/// Parts that chunks are divided into, by their id.
+const CHUNK_PARTS: u8 = 64;
 
 /// Dead letters that are listed at once.
 const DEAD_LETTERS_AT_ONCE: usize = 1_000;
@@ -31,7 +32,7 @@ const DEAD_LETTERS_AT_ONCE: usize = 1_000;
 /// The first half of a SHA-256: enough to tell things apart.
 pub(crate) type Short = [u8; 16];
 
-/// An object, laid aside in the partition of the conversation in its name.
+/// An object, laid aside in the part of the conversation in its name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
     pub(crate) zone: Zone,
@@ -47,11 +48,11 @@ pub(crate) struct ObjectRecord {
 struct ClaimRecord {
     nuid: String,
     chunks: u64,
-    partition: u8,
+    part: u16,
     name: Short,
 }
 
-/// An entry of the progress model, laid aside in the partition of its conversation.
+/// An entry of the progress model, laid aside in the part of its conversation.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct EntryRecord {
     pub(crate) key: String,
@@ -59,26 +60,39 @@ pub(crate) struct EntryRecord {
     pub(crate) value: Option<Short>,
 }
 
-/// A dead letter, laid aside in the partition of its conversation or account.
+/// A dead letter, laid aside in the part of its conversation.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LetterRecord {
     pub(crate) number: u64,
-    pub(crate) account: AccountId,
-    pub(crate) conversation: Option<ConversationId>,
+    account: AccountId,
+    conversation: ConversationId,
     /// Whether the log must say that something failed.
     pub(crate) to_be_stated: bool,
 }
 
 impl LetterRecord {
     pub(crate) fn scope(&self) -> Scope {
-        let account = self.account.clone();
-        match self.conversation {
-            Some(conversation) => Scope::Conversation {
-                account,
-                conversation,
-            },
-            None => Scope::Account { account },
+        Scope::Conversation {
+            account: self.account.clone(),
+            conversation: self.conversation,
         }
+    }
+}
+
+/// The dead letters.
+pub(crate) struct Letters {
+    pub(crate) of_conversations: Spilled<LetterRecord>,
+    /// Accounts that have one, in the parts of the log of accounts.
+    pub(crate) of_accounts: Spilled<AccountId>,
+}
+
+impl Letters {
+    /// As if there were none.
+    pub(crate) fn none(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            of_conversations: Spill::new(folder, "letters").finish()?,
+            of_accounts: Spill::new(folder, "account-letters").finish()?,
+        })
     }
 }
 
@@ -92,7 +106,7 @@ pub(crate) struct StrayChunks {
 /// What is in the buckets.
 pub(crate) struct Artifacts {
     pub(crate) objects: Spilled<ObjectRecord>,
-    /// Objects whose chunks are not all there, by partition.
+    /// Objects whose chunks are not all there, by part.
     pub(crate) incomplete: Spilled<(Zone, Short)>,
     pub(crate) stray: Spilled<StrayChunks>,
     pub(crate) counts: HashMap<Zone, BucketCounts>,
@@ -106,15 +120,16 @@ pub(crate) fn short(bytes: impl AsRef<[u8]>) -> Short {
     short
 }
 
-/// A part for things that belong to no conversation.
-pub(crate) fn part_of(bytes: impl AsRef<[u8]>) -> u8 {
-    short(bytes)[0] % PARTITIONS
+/// A part for the chunks under an id.
+fn part_of_chunks(nuid: &str) -> u16 {
+    u16::from(short(nuid)[0] % CHUNK_PARTS)
 }
 
-fn part_of_name(name: &str) -> u8 {
+/// The part of the conversation in a name; any if there is none.
+fn part_of_name(parts: Parts, name: &str) -> u16 {
     owner(name)
         .and_then(|scope| scope.conversation())
-        .map_or(0, partition)
+        .map_or(0, |conversation| parts.of(conversation))
 }
 
 /// The value of an entry, in the form that we write it.
@@ -123,7 +138,7 @@ pub(crate) fn value_of(progress: &Progress) -> Option<Short> {
 }
 
 /// Lists both buckets.
-pub(crate) async fn artifacts(bus: &Bus, folder: &Path) -> Result<Artifacts> {
+pub(crate) async fn artifacts(bus: &Bus, folder: &Path, parts: Parts) -> Result<Artifacts> {
     let mut objects = Spill::new(folder, "objects");
     let mut incomplete = Spill::new(folder, "incomplete");
     let mut stray = Spill::new(folder, "stray");
@@ -136,6 +151,7 @@ pub(crate) async fn artifacts(bus: &Bus, folder: &Path) -> Result<Artifacts> {
         };
         let mut count = BucketCounts::default();
         let chunks = chunks(bus, bucket, Spill::new(folder, names.0), &mut count).await?;
+        tracing::debug!(%bucket, chunks = count.chunks, "chunks are counted");
         let mut claims = Spill::new(folder, names.1);
         let mut scan = bus.scan_objects(bucket);
         while let Some(object) = scan.next().await? {
@@ -145,13 +161,21 @@ pub(crate) async fn artifacts(bus: &Bus, folder: &Path) -> Result<Artifacts> {
             }
             count.objects += 1;
             count.bytes += object.size_bytes;
-            claim(&object, &mut claims)?;
-            objects.push(part_of_name(&object.name), &record(zone, object))?;
+            let part = part_of_name(parts, &object.name);
+            let claim = ClaimRecord {
+                nuid: object.nuid.clone(),
+                chunks: object.chunks,
+                part,
+                name: short(&object.name),
+            };
+            claims.push(part_of_chunks(&object.nuid), &claim)?;
+            objects.push(part, &record(zone, object))?;
         }
         let claims = claims.finish()?;
-        for part in 0..PARTITIONS {
+        for part in 0..u16::from(CHUNK_PARTS) {
             join(zone, part, (&chunks, &claims), &mut incomplete, &mut stray)?;
         }
+        tracing::debug!(%bucket, objects = count.objects, "objects are listed");
         counts.insert(zone, count);
     }
     Ok(Artifacts {
@@ -172,16 +196,6 @@ fn record(zone: Zone, object: StoredObject) -> ObjectRecord {
     }
 }
 
-fn claim(object: &StoredObject, claims: &mut Spill<ClaimRecord>) -> Result<()> {
-    let claim = ClaimRecord {
-        nuid: object.nuid.clone(),
-        chunks: object.chunks,
-        partition: part_of_name(&object.name),
-        name: short(&object.name),
-    };
-    claims.push(part_of(&object.nuid), &claim)
-}
-
 async fn chunks(
     bus: &Bus,
     bucket: Bucket,
@@ -191,7 +205,7 @@ async fn chunks(
     let mut scan = bus.scan_chunks(bucket).await?;
     while let Some((nuid, chunks)) = scan.next().await? {
         count.chunks += chunks;
-        spill.push(part_of(&nuid), &(nuid, chunks))?;
+        spill.push(part_of_chunks(&nuid), &(nuid, chunks))?;
     }
     spill.finish()
 }
@@ -199,7 +213,7 @@ async fn chunks(
 /// Which objects lack chunks, and which chunks lack an object, in one part.
 fn join(
     zone: Zone,
-    part: u8,
+    part: u16,
     (chunks, claims): (&Spilled<(String, u64)>, &Spilled<ClaimRecord>),
     incomplete: &mut Spill<(Zone, Short)>,
     stray: &mut Spill<StrayChunks>,
@@ -209,7 +223,7 @@ fn join(
     for claim in claims.read(part)? {
         let claim = claim?;
         if held.get(&claim.nuid).copied().unwrap_or(0) != claim.chunks {
-            incomplete.push(claim.partition, &(zone, claim.name))?;
+            incomplete.push(claim.part, &(zone, claim.name))?;
         }
         claimed.insert(claim.nuid);
     }
@@ -218,15 +232,20 @@ fn join(
             stray.push(0, &StrayChunks { zone, nuid })?;
         }
     }
-    Ok(())
+    chunks.remove(part)?;
+    claims.remove(part)
 }
 
 /// Lists the progress model.
-pub(crate) async fn entries(bus: &Bus, folder: &Path) -> Result<Spilled<EntryRecord>> {
+pub(crate) async fn entries(
+    bus: &Bus,
+    folder: &Path,
+    parts: Parts,
+) -> Result<Spilled<EntryRecord>> {
     let mut spill = Spill::new(folder, "entries");
     let mut scan = bus.scan_values(&streams::PROGRESS);
     while let Some((key, value)) = scan.next().await? {
-        let part = conversation_of(&key).map_or(0, partition);
+        let part = conversation_of(&key).map_or(0, |conversation| parts.of(conversation));
         let value = serde_json::from_slice::<Progress>(&value)
             .ok()
             .and_then(|progress| value_of(&progress));
@@ -240,13 +259,15 @@ pub(crate) fn conversation_of(key: &str) -> Option<ConversationId> {
     key.rsplit('.').next()?.parse().ok()
 }
 
-/// Lists the dead letters.
+/// Lists the dead letters, by the parts of the logs of conversations and accounts.
 pub(crate) async fn letters(
     bus: &Bus,
     folder: &Path,
+    (conversations, accounts): (Parts, Parts),
     counts: &mut DeadLetterCounts,
-) -> Result<Spilled<LetterRecord>> {
-    let mut spill = Spill::new(folder, "letters");
+) -> Result<Letters> {
+    let mut of_conversations = Spill::new(folder, "letters");
+    let mut of_accounts = Spill::new(folder, "account-letters");
     let filter = DeadLetterFilter::default();
     let mut after = 0;
     loop {
@@ -260,21 +281,31 @@ pub(crate) async fn letters(
             let Some(scope) = letter.scope() else {
                 continue;
             };
-            // A failure to handle a failure states no other.
-            let fact = letter.fact();
-            let conversation = scope.conversation();
-            let record = LetterRecord {
-                number: letter.sequence,
-                account: scope.account().clone(),
-                conversation,
-                to_be_stated: conversation.is_some()
-                    && fact.is_some_and(|fact| fact != FactType::ConversationFailed),
-            };
-            let part = conversation.map_or_else(|| part_of(scope.account().as_str()), partition);
-            spill.push(part, &record)?;
+            match scope {
+                Scope::Conversation {
+                    account,
+                    conversation,
+                } => {
+                    // A failure to handle a failure states no other.
+                    let fact = letter.fact();
+                    let record = LetterRecord {
+                        number: letter.sequence,
+                        account,
+                        conversation,
+                        to_be_stated: fact.is_some_and(|fact| fact != FactType::ConversationFailed),
+                    };
+                    of_conversations.push(conversations.of(conversation), &record)?;
+                }
+                Scope::Account { account } => {
+                    of_accounts.push(accounts.of_account(&account), &account)?;
+                }
+            }
         }
         if page.len() < DEAD_LETTERS_AT_ONCE {
-            return spill.finish();
+            return Ok(Letters {
+                of_conversations: of_conversations.finish()?,
+                of_accounts: of_accounts.finish()?,
+            });
         }
     }
 }

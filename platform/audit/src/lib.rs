@@ -5,20 +5,21 @@
 //! - It writes nothing. What it keeps for itself lies in a folder that goes when it ends.
 //! - It is made for a live system. Whatever looks wrong is looked up again, one thing at a time,
 //!   after a settle time, twice; only what is wrong each time is a finding.
-//! - It needs bounded memory. Objects, chunks and entries are listed once and laid aside on disk by
-//!   partition; the log is read in bands of partitions with about [`CONVERSATIONS_AT_ONCE`]
-//!   conversations, and a band is let go before the next.
+//! - It needs bounded memory. Everything is read once and laid aside on disk, in parts of about
+//!   [`FACTS_AT_ONCE`] facts; then one part after the other is put together and judged.
 //!
-//! The arithmetic of a band, per conversation: facts without data 9 x 112 bytes, references
-//! 6 x 48, the fold of its facts (two references, call, measurements) 3,000, objects laid aside
-//! 6 x 400, entry 200, holdings 100, tables 500; together about 7.5 kB. A band of 32,768
-//! conversations is 250 MB at most. It does not grow with the log: a million conversations are 32
-//! bands. On disk they take about 1.5 GB: 6 objects x 250 bytes. The bench
-//! `tests/memory.rs` measures it.
+//! The arithmetic of a part, per conversation: facts without data 8 x 112 bytes, references
+//! 6 x 48, the fold of its facts (two references, call, measurements) 3,000, objects 6 x 120,
+//! entry 80, holdings 150, tables 300; together about 5.5 kB, so about 50 MB with eight facts a
+//! conversation. It does not grow with the log: there are more parts. While parts are written each
+//! has a block of 32 KiB in memory. The bench `tests/memory.rs` measures it.
 
+mod aside;
 mod collect;
+mod facts;
 mod index;
 mod judge;
+mod parts;
 mod recheck;
 mod report;
 mod spill;
@@ -41,8 +42,8 @@ pub use report::{
 };
 pub use sweep::{SweepOptions, SweepReport, sweep};
 
-/// Conversations that are in memory at once, about.
-pub const CONVERSATIONS_AT_ONCE: u64 = 32_768;
+/// Facts that are put together in memory at once, about.
+pub const FACTS_AT_ONCE: u64 = 65_536;
 
 /// How an audit is made.
 #[derive(Debug, Clone)]

@@ -293,7 +293,7 @@ impl<'a> Recheck<'a> {
                 conversation,
             };
             let is_its_key = Progress::key(scope.account(), conversation) == key;
-            if is_its_key && !self.bus.look_up(&scope).await?.is_empty() {
+            if is_its_key && !self.bus.history_entries(&scope).await?.is_empty() {
                 return Ok(Vec::new());
             }
         }
@@ -490,9 +490,9 @@ pub(crate) async fn unclaimed(
 /// What the log says now. A message that cannot be read was reported when the log was read.
 async fn story(bus: &Bus, scope: Scope) -> Result<Story> {
     let mut story = Story::new(scope);
-    for recorded in bus.look_up(&story.scope).await? {
-        if let Ok((envelope, fact)) = &recorded.fact {
-            story.add(recorded.sequence, envelope, fact);
+    for entry in bus.history_entries(&story.scope).await? {
+        if let Ok(logged) = &entry.fact {
+            story.add(entry.sequence, &logged.envelope, &logged.fact);
         }
     }
     Ok(story)

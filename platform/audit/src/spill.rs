@@ -1,26 +1,31 @@
-//! Records that wait on disk, in as many parts as there are partitions, so that they need no
-//! memory until their part is worked on.
+//! Records that wait on disk, in parts, so that they need no memory until their part is worked on.
+//!
+//! A part is gathered in memory up to a block, and a block is compressed and added to the part's
+//! file. Between two blocks no file is open, so there may be as many parts as memory asks for.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, BufWriter, Read, Write},
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read, Write},
     marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use colloquy_contract::subject::PARTITIONS;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{AuditError, Result};
 
-/// Longest record in bytes; names and ids are far shorter.
-const MAX_RECORD: u32 = 1 << 20;
+/// Bytes of records that are gathered before they are written: enough to compress well.
+const BLOCK: usize = 32 * 1024;
+
+/// Largest block that is read back; a message of the log has a megabyte at most.
+const MAX_BLOCK: u32 = 1 << 26;
 
 /// Records being written.
 pub(crate) struct Spill<T> {
     folder: PathBuf,
     name: &'static str,
-    parts: Vec<Option<BufWriter<File>>>,
+    gathered: Vec<Vec<u8>>,
+    encoder: snap::raw::Encoder,
     count: u64,
     records: PhantomData<fn(T)>,
 }
@@ -38,30 +43,49 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
         Self {
             folder: folder.to_owned(),
             name,
-            parts: (0..PARTITIONS).map(|_| None).collect(),
+            gathered: Vec::new(),
+            encoder: snap::raw::Encoder::new(),
             count: 0,
             records: PhantomData,
         }
     }
 
-    pub(crate) fn push(&mut self, part: u8, record: &T) -> Result<()> {
-        let path = path(&self.folder, self.name, part);
-        let slot = &mut self.parts[usize::from(part % PARTITIONS)];
-        let file = match slot {
-            Some(file) => file,
-            None => slot.insert(BufWriter::new(File::create(path)?)),
-        };
-        let bytes = postcard::to_stdvec(record).map_err(io::Error::other)?;
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        file.write_all(&length.to_le_bytes())?;
-        file.write_all(&bytes)?;
+    pub(crate) fn push(&mut self, part: u16, record: &T) -> Result<()> {
+        let place = usize::from(part);
+        if self.gathered.len() <= place {
+            self.gathered.resize_with(place + 1, Vec::new);
+        }
+        let block = std::mem::take(&mut self.gathered[place]);
+        let block = postcard::to_extend(record, block).map_err(io::Error::other)?;
+        self.gathered[place] = block;
         self.count += 1;
+        if self.gathered[place].len() >= BLOCK {
+            self.write(part)?;
+        }
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<Spilled<T>> {
-        for mut part in self.parts.into_iter().flatten() {
-            part.flush()?;
+    fn write(&mut self, part: u16) -> Result<()> {
+        let block = &mut self.gathered[usize::from(part)];
+        if block.is_empty() {
+            return Ok(());
+        }
+        let compressed = self.encoder.compress_vec(block).map_err(io::Error::other)?;
+        block.clear();
+        let length = u32::try_from(compressed.len()).map_err(io::Error::other)?;
+        let path = path(&self.folder, self.name, part);
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(&length.to_le_bytes())?;
+        file.write_all(&compressed)?;
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Spilled<T>> {
+        for part in 0..=u16::MAX {
+            if usize::from(part) >= self.gathered.len() {
+                break;
+            }
+            self.write(part)?;
         }
         Ok(Spilled {
             folder: self.folder,
@@ -79,7 +103,7 @@ impl<T: DeserializeOwned> Spilled<T> {
     }
 
     /// The records of a part, in the order in which they were written.
-    pub(crate) fn read(&self, part: u8) -> Result<Records<T>> {
+    pub(crate) fn read(&self, part: u16) -> Result<Records<T>> {
         let file = match File::open(path(&self.folder, self.name, part)) {
             Ok(file) => Some(BufReader::new(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -87,39 +111,69 @@ impl<T: DeserializeOwned> Spilled<T> {
         };
         Ok(Records {
             file,
-            buffer: Vec::new(),
+            decoder: snap::raw::Decoder::new(),
+            compressed: Vec::new(),
+            block: Vec::new(),
+            read: 0,
             records: PhantomData,
         })
+    }
+
+    /// Forgets a part.
+    pub(crate) fn remove(&self, part: u16) -> Result<()> {
+        match std::fs::remove_file(path(&self.folder, self.name, part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(AuditError::Scratch(error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// The records of a part.
 pub(crate) struct Records<T> {
     file: Option<BufReader<File>>,
-    buffer: Vec<u8>,
+    decoder: snap::raw::Decoder,
+    compressed: Vec<u8>,
+    block: Vec<u8>,
+    /// How much of the block was read.
+    read: usize,
     records: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Records<T> {
     fn step(&mut self) -> io::Result<Option<T>> {
-        let Some(file) = &mut self.file else {
+        if self.read == self.block.len() && !self.next_block()? {
             return Ok(None);
+        }
+        let left = &self.block[self.read..];
+        let (record, rest) = postcard::take_from_bytes(left).map_err(io::Error::other)?;
+        self.read = self.block.len() - rest.len();
+        Ok(Some(record))
+    }
+
+    fn next_block(&mut self) -> io::Result<bool> {
+        let Some(file) = &mut self.file else {
+            return Ok(false);
         };
         let mut length = [0; 4];
         match file.read_exact(&mut length) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),
         }
         let length = u32::from_le_bytes(length);
-        if length > MAX_RECORD {
+        if length > MAX_BLOCK {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        self.buffer.resize(length as usize, 0);
-        file.read_exact(&mut self.buffer)?;
-        postcard::from_bytes(&self.buffer)
-            .map(Some)
-            .map_err(io::Error::other)
+        self.compressed.resize(length as usize, 0);
+        file.read_exact(&mut self.compressed)?;
+        self.block = self
+            .decoder
+            .decompress_vec(&self.compressed)
+            .map_err(io::Error::other)?;
+        self.read = 0;
+        Ok(true)
     }
 }
 
@@ -131,8 +185,8 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
     }
 }
 
-fn path(folder: &Path, name: &str, part: u8) -> PathBuf {
-    folder.join(format!("{name}-{}", part % PARTITIONS))
+fn path(folder: &Path, name: &str, part: u16) -> PathBuf {
+    folder.join(format!("{name}-{part}"))
 }
 
 #[cfg(test)]
@@ -143,15 +197,35 @@ mod tests {
     fn records_come_back_in_their_parts() {
         let folder = tempfile::tempdir().unwrap();
         let mut spill = Spill::new(folder.path(), "numbers");
-        for number in 0..1_000_u64 {
-            let part = u8::try_from(number % 3).unwrap();
+        // Several blocks a part.
+        for number in 0..60_000_u64 {
+            let part = u16::try_from(number % 3).unwrap();
             spill.push(part, &(number, format!("n{number}"))).unwrap();
         }
         let spilled = spill.finish().unwrap();
-        assert_eq!(spilled.count(), 1_000);
+        assert_eq!(spilled.count(), 60_000);
         let part: Vec<(u64, String)> = spilled.read(1).unwrap().map(Result::unwrap).collect();
-        assert_eq!(part.len(), 333);
+        assert_eq!(part.len(), 20_000);
         assert_eq!(part[1], (4, "n4".to_owned()));
+        assert_eq!(part[19_999].0, 59_998);
         assert_eq!(spilled.read(9).unwrap().count(), 0);
+        spilled.remove(1).unwrap();
+        spilled.remove(9).unwrap();
+        assert_eq!(spilled.read(1).unwrap().count(), 0);
+        assert_eq!(spilled.read(2).unwrap().count(), 20_000);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spill = Spill::new(folder.path(), "numbers");
+        spill.push(0, &"some text".to_owned()).unwrap();
+        let spilled = spill.finish().unwrap();
+        let file = folder.path().join("numbers-0");
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes.truncate(bytes.len() - 1);
+        std::fs::write(&file, bytes).unwrap();
+        let read: Vec<Result<String>> = spilled.read(0).unwrap().take(1).collect();
+        assert!(matches!(read.as_slice(), [Err(AuditError::Scratch(_))]));
     }
 }

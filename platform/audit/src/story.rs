@@ -201,8 +201,8 @@ fn sha256(artifact: &ArtifactRef) -> Option<[u8; 32]> {
 /// The artifacts that a fact references.
 fn references(fact: &Fact) -> [Option<&ArtifactRef>; 3] {
     match fact {
-        Fact::ConversationReceived(data) => [Some(&data.recording), None, None],
-        Fact::ConversationDecoded(data) => [Some(&data.audio), None, None],
+        Fact::ConversationReceived(data) => [Some(&data.recording), data.vocabulary.as_ref(), None],
+        Fact::ConversationDecoded(data) => [Some(&data.audio), data.vocabulary.as_ref(), None],
         Fact::ConversationTranscribed(data) => [Some(&data.audio), Some(&data.transcript), None],
         Fact::ConversationTagged(data) => [
             Some(&data.audio),

@@ -1,43 +1,33 @@
-//! Reads the log band by band and joins it with what was laid aside: whatever does not fit at
-//! first sight becomes a suspect.
+//! Joins the log, part by part, with what was laid aside: whatever does not fit at first sight
+//! becomes a suspect.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use colloquy_bus::Bus;
 use colloquy_contract::{
-    AccountId, ConversationId, FactType, Scope,
-    facts::Family,
-    progress::Progress,
-    streams,
-    subject::{PARTITIONS, partition},
+    AccountId, ConversationId, FactType, Scope, facts::Family, streams, subject::PARTITIONS,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AuditOptions, CONVERSATIONS_AT_ONCE, Result,
-    collect::{
-        self, Artifacts, EntryRecord, LetterRecord, ObjectRecord, Short, StrayChunks, part_of,
-        short, value_of,
-    },
+    AuditOptions, Result,
+    aside::Aside,
+    collect::{self, Artifacts, EntryRecord, LetterRecord, Letters, Short, StrayChunks, short},
+    facts::Messages,
     index::Nodes,
-    judge::{ArtifactState, EntryState, Evidence, Held, Limits, Standing, judge},
+    judge::{ArtifactState, Evidence, Limits, Standing, judge},
+    parts::Parts,
     recheck::is_damaged,
     report::{Extent, Finding, FindingKind, Report},
     spill::{Spill, Spilled},
-    story::{Reference, Story, Zone},
+    story::{Story, Zone},
 };
-
-/// Facts that a conversation has when it is done, about; to guess how many there are.
-const FACTS_PER_CONVERSATION: u64 = 8;
-
-/// Facts about accounts that are in memory at once.
-const ACCOUNT_FACTS_AT_ONCE: u64 = 200_000;
 
 /// Contents read at once.
 const DEEP_READS: usize = 4;
@@ -87,10 +77,13 @@ pub(crate) struct IndexExpected {
 pub(crate) struct Survey<'a> {
     bus: &'a Bus,
     options: &'a AuditOptions,
+    folder: PathBuf,
     reach: Reach,
+    parts: Parts,
+    account_parts: Parts,
     artifacts: Artifacts,
     entries: Spilled<EntryRecord>,
-    letters: Spilled<LetterRecord>,
+    letters: Letters,
     letter_counts: crate::DeadLetterCounts,
     letter_extent: Extent,
     nodes: Nodes,
@@ -98,27 +91,17 @@ pub(crate) struct Survey<'a> {
     suspects: Spill<Suspect>,
 }
 
-/// What was laid aside about a band.
-#[derive(Default)]
-struct Band {
-    objects: HashMap<(Zone, Short), ObjectRecord>,
-    referenced: HashSet<(Zone, Short)>,
-    incomplete: HashSet<(Zone, Short)>,
-    damaged: HashSet<(Zone, Short)>,
-    entries: HashMap<String, Option<Short>>,
-    letters: HashMap<Scope, Vec<LetterRecord>>,
-    held: HashMap<ConversationId, Vec<Held>>,
-}
-
 impl<'a> Survey<'a> {
-    /// Looks over everything but the log.
+    /// Looks over everything but the logs.
     pub(crate) async fn begin(
         bus: &'a Bus,
         options: &'a AuditOptions,
         folder: &Path,
         reach: Reach,
     ) -> Result<Self> {
-        let artifacts = collect::artifacts(bus, folder).await?;
+        let parts = Parts::of_log(extent(bus, streams::CONVERSATIONS.name).await?.1);
+        let account_parts = Parts::of_log(extent(bus, streams::ACCOUNTS.name).await?.1);
+        let artifacts = collect::artifacts(bus, folder, parts).await?;
         let mut letter_counts = crate::DeadLetterCounts::default();
         let mut letter_extent = Extent::default();
         let mut nodes = Nodes::default();
@@ -126,21 +109,23 @@ impl<'a> Survey<'a> {
             if options.index {
                 nodes = Nodes::discover(bus).await?;
             }
-            let entries = collect::entries(bus, folder).await?;
-            let letters = collect::letters(bus, folder, &mut letter_counts).await?;
-            let (first, last) = bus.extent(streams::DEADLETTERS.name).await?;
-            letter_extent = Extent { first, last };
+            let entries = collect::entries(bus, folder, parts).await?;
+            tracing::debug!(entries = entries.count(), "the progress model is listed");
+            let both = (parts, account_parts);
+            let letters = collect::letters(bus, folder, both, &mut letter_counts).await?;
+            letter_extent = extent(bus, streams::DEADLETTERS.name).await?.0;
             (entries, letters)
         } else {
-            (
-                Spill::new(folder, "entries").finish()?,
-                Spill::new(folder, "letters").finish()?,
-            )
+            let none = Spill::new(folder, "entries").finish()?;
+            (none, Letters::none(folder)?)
         };
         Ok(Self {
             bus,
             options,
+            folder: folder.to_owned(),
             reach,
+            parts,
+            account_parts,
             artifacts,
             entries,
             letters,
@@ -161,15 +146,23 @@ impl<'a> Survey<'a> {
         report.log.dead_letters = self.letter_extent;
         report.progress.entries = self.entries.count();
         report.index.nodes = self.nodes.entries();
-        let (first, last) = self.bus.extent(streams::CONVERSATIONS.name).await?;
-        let messages = (last + 1).saturating_sub(first);
-        let guess = (messages / FACTS_PER_CONVERSATION).max(self.entries.count());
-        let partitions: Vec<u8> = (0..PARTITIONS).collect();
-        for band in partitions.chunks(partitions_at_once(guess)) {
-            let (_, last) = self.bus.extent(streams::CONVERSATIONS.name).await?;
-            report.log.conversations = Extent { first, last };
-            self.band(band, last, report).await?;
+        let (extent, _) = extent(self.bus, streams::CONVERSATIONS.name).await?;
+        report.log.conversations = extent;
+        for expected in &mut self.index.partitions {
+            expected.through = extent.last;
         }
+        let parts = self.parts;
+        let part_of = |scope: &Scope| scope.conversation().map_or(0, |id| parts.of(id));
+        let log = (Family::Conversation, "conversations.>");
+        let foreign = |stream: &str, sequence| report.add(unreadable(stream, sequence));
+        let messages = Messages::read(self.bus, &self.folder, log, extent.last, part_of, foreign);
+        let messages = messages.await?;
+        report.conversations.facts = messages.count();
+        tracing::debug!(facts = messages.count(), "the log is laid aside");
+        for part in parts.all() {
+            self.part(part, &messages, report).await?;
+        }
+        tracing::debug!("all parts are judged");
         for stray in self.artifacts.stray.read(0)? {
             self.suspects.push(0, &Suspect::Chunks(stray?))?;
         }
@@ -185,89 +178,34 @@ impl<'a> Survey<'a> {
         Ok((self.suspects.finish()?, self.index, self.nodes))
     }
 
-    async fn band(&mut self, partitions: &[u8], last: u64, report: &mut Report) -> Result<()> {
-        let stories = self.read(partitions, last, report).await?;
-        let mut band = self.laid_aside(partitions)?;
+    async fn part(&mut self, part: u16, messages: &Messages, report: &mut Report) -> Result<()> {
+        let mut unread = |stream: &str, sequence| report.add(unreadable(stream, sequence));
+        let stories = messages.stories(part, &mut unread)?;
+        let letters = &self.letters.of_conversations;
+        let mut aside = Aside::read(part, &self.artifacts, &self.entries, letters)?;
         if self.options.deep && self.reach == Reach::Everything {
-            band.damaged = self.read_contents(&stories, &band).await;
+            aside.damaged = self.read_contents(&stories, &aside).await;
         }
         if self.reach == Reach::Everything && self.options.index {
-            self.ask_index(partitions, last, &stories, &mut band)
-                .await?;
+            self.ask_index(part, &stories, &mut aside).await?;
         }
         for story in stories.into_values() {
-            for reference in &story.references {
-                let key = (reference.zone, short(reference.name(&story.scope)));
-                band.referenced.insert(key);
-            }
+            aside.reference(&story);
             if self.reach == Reach::Everything {
-                self.judge(&story, &mut band, report)?;
+                self.judge(&story, &mut aside, report)?;
             }
         }
-        self.left_over(band)
-    }
-
-    async fn read(
-        &self,
-        partitions: &[u8],
-        last: u64,
-        report: &mut Report,
-    ) -> Result<HashMap<Scope, Story>> {
-        let filters = partitions
-            .iter()
-            .map(|number| format!("conversations.{number}.>"))
-            .collect();
-        let mut stories: HashMap<Scope, Story> = HashMap::new();
-        let mut replay = self.bus.replay(Family::Conversation, filters, 1);
-        while let Some(entry) = replay.next_entry().await? {
-            if entry.sequence > last {
-                break;
-            }
-            report.conversations.facts += 1;
-            match entry.fact {
-                Ok(logged) => stories
-                    .entry(logged.envelope.scope.clone())
-                    .or_insert_with(|| Story::new(logged.envelope.scope.clone()))
-                    .add(entry.sequence, &logged.envelope, &logged.fact),
-                Err(_) => report.add(unreadable(streams::CONVERSATIONS.name, entry.sequence)),
-            }
-        }
-        Ok(stories)
-    }
-
-    fn laid_aside(&self, partitions: &[u8]) -> Result<Band> {
-        let mut band = Band::default();
-        for &part in partitions {
-            for object in self.artifacts.objects.read(part)? {
-                let object = object?;
-                let key = (object.zone, short(&object.name));
-                band.objects.insert(key, object);
-            }
-            for key in self.artifacts.incomplete.read(part)? {
-                band.incomplete.insert(key?);
-            }
-            for entry in self.entries.read(part)? {
-                let entry = entry?;
-                band.entries.insert(entry.key, entry.value);
-            }
-            for letter in self.letters.read(part)? {
-                let letter = letter?;
-                if letter.conversation.is_some() {
-                    band.letters.entry(letter.scope()).or_default().push(letter);
-                }
-            }
-        }
-        Ok(band)
+        self.left_over(part, aside)
     }
 
     async fn read_contents(
         &self,
         stories: &HashMap<Scope, Story>,
-        band: &Band,
+        aside: &Aside,
     ) -> HashSet<(Zone, Short)> {
         let whole = stories.values().flat_map(|story| {
             story.references.iter().filter_map(|reference| {
-                let state = artifact_state(story, reference, band);
+                let state = aside.artifact(story, reference);
                 (state == ArtifactState::Whole).then(|| reference.artifact(&story.scope))
             })
         });
@@ -286,21 +224,14 @@ impl<'a> Survey<'a> {
 
     async fn ask_index(
         &mut self,
-        partitions: &[u8],
-        through: u64,
+        part: u16,
         stories: &HashMap<Scope, Story>,
-        band: &mut Band,
+        aside: &mut Aside,
     ) -> Result<()> {
-        let mut asked: HashMap<u8, Vec<ConversationId>> = HashMap::new();
-        for &part in partitions {
-            self.index.partitions[usize::from(part)].through = through;
-        }
+        let partition = self.parts.partition(part);
+        let expected = &mut self.index.partitions[usize::from(partition)];
+        let mut asked: Vec<ConversationId> = Vec::new();
         for story in stories.values() {
-            let Some(conversation) = story.scope.conversation() else {
-                continue;
-            };
-            let part = partition(conversation);
-            let expected = &mut self.index.partitions[usize::from(part)];
             let must = story.indexed_turns().is_some();
             // What is erased is asked for by itself; what was not qualified is in no index.
             if must {
@@ -309,34 +240,31 @@ impl<'a> Survey<'a> {
                 expected.may += 1;
             }
             if must || story.is_forgotten() {
-                asked.entry(part).or_default().push(conversation);
+                asked.extend(story.scope.conversation());
             }
         }
-        for &part in partitions {
-            let conversations = asked.remove(&part).unwrap_or_default();
-            match self.nodes.held(self.bus, part, &conversations).await? {
-                Some(held) => band.held.extend(held),
-                None => {
-                    self.index.unanswered.insert(part);
-                }
+        match self.nodes.held(self.bus, partition, &asked).await? {
+            Some(held) => aside.held = held,
+            None => {
+                self.index.unanswered.insert(partition);
             }
         }
         Ok(())
     }
 
-    fn judge(&mut self, story: &Story, band: &mut Band, report: &mut Report) -> Result<()> {
-        let letters = band.letters.remove(&story.scope).unwrap_or_default();
+    fn judge(&mut self, story: &Story, aside: &mut Aside, report: &mut Report) -> Result<()> {
+        let letters = aside.letters.remove(&story.scope).unwrap_or_default();
         let evidence = Evidence {
             artifacts: story
                 .references
                 .iter()
-                .map(|reference| artifact_state(story, reference, band))
+                .map(|reference| aside.artifact(story, reference))
                 .collect(),
-            entry: entry_state(story, band),
+            entry: aside.entry(story),
             held: story
                 .scope
                 .conversation()
-                .and_then(|conversation| band.held.remove(&conversation)),
+                .and_then(|conversation| aside.held.remove(&conversation)),
             to_be_stated: letters
                 .iter()
                 .filter(|letter| letter.to_be_stated)
@@ -385,30 +313,40 @@ impl<'a> Survey<'a> {
         self.suspects.push(0, &suspect)
     }
 
-    /// What was laid aside and does not belong to any conversation of the log.
-    fn left_over(&mut self, band: Band) -> Result<()> {
+    /// What was laid aside and does not belong to any conversation of the log. Names are not kept
+    /// in memory: they are read again.
+    fn left_over(&mut self, part: u16, mut aside: Aside) -> Result<()> {
         let now = Timestamp::now();
-        for (key, object) in &band.objects {
+        for object in self.artifacts.objects.read(part)? {
+            let object = object?;
+            let Some(known) = aside.objects.remove(&(object.zone, short(&object.name))) else {
+                // It was listed twice.
+                continue;
+            };
             let counts = self.artifacts.counts.entry(object.zone).or_default();
-            if band.referenced.contains(key) {
+            if known.referenced {
                 counts.referenced += 1;
                 continue;
             }
             let at = Timestamp::from_millisecond(object.at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
             if is_older(at, now, self.options.grace) {
-                let (zone, name) = (object.zone, object.name.clone());
+                let (zone, name) = (object.zone, object.name);
                 self.suspects.push(0, &Suspect::Object { zone, name })?;
             } else {
                 counts.young += 1;
             }
         }
-        for key in band.entries.into_keys() {
-            self.suspects.push(0, &Suspect::Entry(key))?;
+        for entry in self.entries.read(part)? {
+            let key = entry?.key;
+            if aside.entries.remove(&short(&key)).is_some() {
+                self.suspects.push(0, &Suspect::Entry(key))?;
+            }
         }
-        for (scope, letters) in band.letters {
+        for (scope, letters) in aside.letters {
             self.suspect(&scope, &letters)?;
         }
-        Ok(())
+        self.artifacts.objects.remove(part)?;
+        self.entries.remove(part)
     }
 
     fn limits(&self) -> Limits {
@@ -418,56 +356,27 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Reads the log of accounts, in as many passes as memory asks for.
+    /// Reads the log of accounts.
     pub(crate) async fn accounts(&mut self, report: &mut Report) -> Result<()> {
-        let (first, last) = self.bus.extent(streams::ACCOUNTS.name).await?;
-        report.log.accounts = Extent { first, last };
-        let messages = (last + 1).saturating_sub(first);
-        let passes = messages
-            .div_ceil(ACCOUNT_FACTS_AT_ONCE)
-            .clamp(1, u64::from(PARTITIONS));
-        for pass in 0..passes {
-            let in_pass =
-                |account: &AccountId| u64::from(part_of(account.as_str())) % passes == pass;
-            self.accounts_pass(last, in_pass, pass == 0, report).await?;
+        let (extent, _) = extent(self.bus, streams::ACCOUNTS.name).await?;
+        report.log.accounts = extent;
+        let parts = self.account_parts;
+        let part_of = |scope: &Scope| parts.of_account(scope.account());
+        let log = (Family::Account, "accounts.>");
+        let foreign = |stream: &str, sequence| report.add(unreadable(stream, sequence));
+        let messages = Messages::read(self.bus, &self.folder, log, extent.last, part_of, foreign);
+        let messages = messages.await?;
+        for part in parts.all() {
+            self.accounts_part(part, &messages, report)?;
         }
         Ok(())
     }
 
-    async fn accounts_pass(
-        &mut self,
-        last: u64,
-        in_pass: impl Fn(&AccountId) -> bool,
-        first_pass: bool,
-        report: &mut Report,
-    ) -> Result<()> {
-        let mut stories: HashMap<Scope, Story> = HashMap::new();
-        let filters = vec!["accounts.>".to_owned()];
-        let mut replay = self.bus.replay(Family::Account, filters, 1);
-        while let Some(entry) = replay.next_entry().await? {
-            if entry.sequence > last {
-                break;
-            }
-            match entry.fact {
-                Ok(logged) if in_pass(logged.envelope.scope.account()) => stories
-                    .entry(logged.envelope.scope.clone())
-                    .or_insert_with(|| Story::new(logged.envelope.scope.clone()))
-                    .add(entry.sequence, &logged.envelope, &logged.fact),
-                Err(_) if first_pass => {
-                    report.add(unreadable(streams::ACCOUNTS.name, entry.sequence));
-                }
-                Ok(_) | Err(_) => {}
-            }
-        }
-        let mut waiting = HashSet::new();
-        for part in 0..PARTITIONS {
-            for letter in self.letters.read(part)? {
-                let letter = letter?;
-                if letter.conversation.is_none() && in_pass(&letter.account) {
-                    waiting.insert(letter.account);
-                }
-            }
-        }
+    fn accounts_part(&mut self, part: u16, messages: &Messages, report: &mut Report) -> Result<()> {
+        let mut unread = |stream: &str, sequence| report.add(unreadable(stream, sequence));
+        let stories = messages.stories(part, &mut unread)?;
+        let waiting = self.letters.of_accounts.read(part)?;
+        let waiting = waiting.collect::<Result<HashSet<AccountId>>>()?;
         for story in stories.into_values() {
             let evidence = Evidence {
                 has_dead_letter: waiting.contains(story.scope.account()),
@@ -491,61 +400,19 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// First and last sequence of a stream, and how many messages may lie between.
+async fn extent(bus: &Bus, stream: &'static str) -> Result<(Extent, u64)> {
+    let (first, last) = bus.extent(stream).await?;
+    let messages = (last + 1).saturating_sub(first);
+    Ok((Extent { first, last }, messages))
+}
+
 fn unreadable(stream: &str, sequence: u64) -> Finding {
     let subject = format!("{stream}:{sequence}");
     Finding::new(FindingKind::UnreadableFact, subject, String::new())
 }
 
-fn artifact_state(story: &Story, reference: &Reference, band: &Band) -> ArtifactState {
-    let key = (reference.zone, short(reference.name(&story.scope)));
-    match band.objects.get(&key) {
-        None => ArtifactState::Missing,
-        Some(object)
-            if object.size_bytes != reference.size_bytes
-                || object.sha256 != hex::encode(reference.sha256) =>
-        {
-            ArtifactState::Differs
-        }
-        Some(_) if band.incomplete.contains(&key) => ArtifactState::Incomplete,
-        Some(_) if band.damaged.contains(&key) => ArtifactState::Damaged,
-        Some(_) => ArtifactState::Whole,
-    }
-}
-
-/// Compares the entry with the fold, and takes it out of those that are left over.
-fn entry_state(story: &Story, band: &mut Band) -> Option<EntryState> {
-    let (progress, conversation) = (story.progress.as_ref()?, story.scope.conversation()?);
-    let key = Progress::key(story.scope.account(), conversation);
-    Some(match band.entries.remove(&key) {
-        None => EntryState::Missing,
-        Some(value) if value.is_some() && value == value_of(progress) => EntryState::Agrees,
-        Some(_) => EntryState::Differs,
-    })
-}
-
 /// Whether something is older than a time.
 pub(crate) fn is_older(at: Timestamp, now: Timestamp, limit: Duration) -> bool {
     Duration::try_from(now - at).is_ok_and(|age| age >= limit)
-}
-
-/// How many partitions a band has, for so many conversations.
-fn partitions_at_once(conversations: u64) -> usize {
-    let bands = conversations
-        .div_ceil(CONVERSATIONS_AT_ONCE)
-        .clamp(1, u64::from(PARTITIONS));
-    usize::try_from(u64::from(PARTITIONS) / bands).unwrap_or(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_are_bounded() {
-        assert_eq!(partitions_at_once(0), 64);
-        assert_eq!(partitions_at_once(30_000), 64);
-        assert_eq!(partitions_at_once(60_000), 32);
-        assert_eq!(partitions_at_once(1_000_000), 2);
-        assert_eq!(partitions_at_once(u64::MAX), 1);
-    }
 }

@@ -17,6 +17,7 @@ use colloquy_contract::{
     progress::Progress,
     streams,
 };
+use colloquy_testkit::conversation;
 use jiff::{SignedDuration, Timestamp};
 
 use support::{Platform, TURNS, Told, assert_clean, found, options, recording};
@@ -74,7 +75,8 @@ async fn a_clean_log_is_clean() {
     assert_eq!(report.index.state, IndexState::Checked);
     assert_eq!((report.index.expected, report.progress.entries), (2, 4));
     let vault = &report.artifacts["vault"];
-    assert_eq!((vault.objects, vault.referenced), (4 * 2 + 2, 4 * 2 + 2));
+    let stored = 4 * 2 + 2 * 3;
+    assert_eq!((vault.objects, vault.referenced), (stored, stored));
     assert_eq!(report.artifacts["open"].objects, 4);
     assert_eq!(
         report.log.conversations.last,
@@ -163,6 +165,7 @@ async fn an_artifact_that_is_not_what_its_reference_says_is_found() {
                     codec: "pcm".to_owned(),
                     sample_rate_hz: 8_000,
                 },
+                vocabulary: None,
             }
             .into(),
         )
@@ -175,6 +178,7 @@ async fn an_artifact_that_is_not_what_its_reference_says_is_found() {
     let platform = Platform::start().await;
     let scope = told.scope.clone();
     data.recording.size_bytes += 1;
+    data.vocabulary = None;
     let content = format!("recording of {}", scope.correlation()).into_bytes();
     let stored = platform
         .bus
@@ -409,12 +413,8 @@ async fn a_conversation_that_never_ends_or_ends_twice_is_found() {
         in_flight: Duration::from_secs(60),
         ..options()
     };
-    let scope = Scope::Conversation {
-        account: "acme".parse().unwrap(),
-        conversation: ConversationId::generate(),
-    };
     let long_ago = Timestamp::now() - SignedDuration::from_mins(10);
-    let stuck = platform.received_as(scope, long_ago).await;
+    let stuck = platform.received_as(conversation(), long_ago).await;
     platform.received().await;
     let mut twice = platform.completed().await;
     twice.say(&platform, "transcribe", rejected()).await;
@@ -478,7 +478,7 @@ async fn what_is_erased_is_gone_everywhere() {
             .iter()
             .all(|f| f.kind == FindingKind::ArtifactAfterErasure)
     );
-    assert_eq!(report.findings_total, 6);
+    assert_eq!(report.findings_total, 7);
     for bucket in Bucket::ALL {
         let mut objects = platform.bus.scan_objects(bucket);
         while let Some(object) = objects.next().await.unwrap() {

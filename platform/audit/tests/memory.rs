@@ -1,6 +1,9 @@
 //! Measures an audit: how much memory it takes at most, and how long it runs.
 //!
 //! `COLLOQUY_AUDIT_CONVERSATIONS=20000 cargo test --workspace --test memory -- --ignored --nocapture`
+//!
+//! With `--release` the speed is the program's. With `RUST_LOG=colloquy_audit=debug` the audit says
+//! how long its steps take.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +14,11 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use colloquy_contract::{
@@ -21,7 +28,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use support::{Platform, Raw, assert_clean, golden, options};
+use tokio::task::JoinHandle;
+
+use support::{Platform, assert_clean, golden, message, options};
 
 /// The way of a conversation and who states each fact.
 const WAY: [(FactType, &str, &str); 7] = [
@@ -41,6 +50,14 @@ const WAY: [(FactType, &str, &str); 7] = [
 /// Most that an audit may add to the process, whatever the log holds.
 const MOST_KIB: u64 = 400 * 1024;
 
+/// Conversations that are sent before the broker must have stored them: what it has not stored yet
+/// it keeps in queues that hold 10,000 messages.
+const SENT_AT_ONCE: u64 = 500;
+
+/// The program's allocator too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement of minutes; run it by name"]
 async fn an_audit_needs_bounded_memory() {
@@ -48,16 +65,7 @@ async fn an_audit_needs_bounded_memory() {
         std::env::var("COLLOQUY_AUDIT_CONVERSATIONS").map_or(20_000, |text| text.parse().unwrap());
     let platform = Platform::start().await;
     let begun = Instant::now();
-    let templates: Vec<Value> = WAY.iter().map(|(_, _, name)| golden(name)).collect();
-    let mut raw = platform.raw().await;
-    for number in 0..count {
-        conversation(&mut raw, &templates, &platform).await;
-        if number % 100 == 0 {
-            raw.flush().await;
-        }
-    }
-    raw.flush().await;
-    platform_holds(&platform, count).await;
+    state(&platform, count).await;
     println!("stated {count} conversations in {:?}", begun.elapsed());
 
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
@@ -82,30 +90,55 @@ async fn an_audit_needs_bounded_memory() {
     assert!(peak - before < MOST_KIB);
 }
 
-/// What the broker was sent is stored.
-async fn platform_holds(platform: &Platform, count: u64) {
-    let deadline = Instant::now() + std::time::Duration::from_secs(900);
-    loop {
-        let (_, last) = platform
-            .bus
-            .extent(streams::CONVERSATIONS.name)
-            .await
-            .unwrap();
-        let mut objects = 0;
-        for bucket in Bucket::ALL {
-            let mut scan = platform.bus.scan_objects(bucket);
-            while scan.next().await.unwrap().is_some() {
-                objects += 1;
+/// Leaves conversations with the broker: while it stores some, the next are made.
+async fn state(platform: &Platform, count: u64) {
+    let templates: Arc<Vec<Value>> = Arc::new(WAY.iter().map(|(.., name)| golden(name)).collect());
+    let mut raw = platform.raw().await;
+    let mut made = make(platform, &templates, count.min(SENT_AT_ONCE));
+    let mut sent = 0;
+    while sent < count {
+        let messages = made.await.unwrap();
+        let before = sent;
+        sent = count.min(sent + SENT_AT_ONCE);
+        made = make(platform, &templates, SENT_AT_ONCE.min(count - sent));
+        stored(platform, before).await;
+        raw.send(&messages).await;
+        raw.flush().await;
+    }
+    stored(platform, count).await;
+}
+
+/// Messages of so many conversations.
+fn make(platform: &Platform, templates: &Arc<Vec<Value>>, count: u64) -> JoinHandle<Vec<u8>> {
+    let (templates, index) = (templates.clone(), platform.index.clone());
+    tokio::task::spawn_blocking(move || {
+        let mut messages = Vec::new();
+        for _ in 0..count {
+            let (conversation, turns) = conversation(&mut messages, &templates);
+            index.lock().unwrap().insert(conversation, (1, turns));
+        }
+        messages
+    })
+}
+
+/// Waits until what so many conversations leave is stored.
+async fn stored(platform: &Platform, count: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for (stream, each) in [
+        (streams::CONVERSATIONS.name, 7),
+        ("OBJ_vault", 10),
+        ("OBJ_open", 4),
+        ("KV_progress", 1),
+    ] {
+        loop {
+            let (_, last) = platform.bus.extent(stream).await.unwrap();
+            if last == count * each {
+                break;
             }
+            assert!(last < count * each, "{stream} holds something else");
+            assert!(Instant::now() < deadline, "{stream} holds only {last}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        if last == count * 7 && objects == count * 6 {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{last} facts and {objects} objects"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
 
@@ -115,8 +148,8 @@ fn status(field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Everything that one conversation leaves with the broker.
-async fn conversation(raw: &mut Raw, templates: &[Value], platform: &Platform) {
+/// Everything that one conversation leaves with the broker; which it is and its turns.
+fn conversation(messages: &mut Vec<u8>, templates: &[Value]) -> (ConversationId, u32) {
     let conversation = ConversationId::generate();
     let scope = Scope::Conversation {
         account: "acme".parse().unwrap(),
@@ -125,14 +158,14 @@ async fn conversation(raw: &mut Raw, templates: &[Value], platform: &Platform) {
     let mut progress = Progress::new(conversation);
     let mut cause: Option<Envelope> = None;
     let mut stored = BTreeMap::new();
-    let mut facts = Vec::new();
+    let (mut facts, mut turns) = (Vec::new(), 0);
     for ((fact_type, service, _), template) in WAY.iter().zip(templates) {
         let mut data = template.clone();
         let bucket = match fact_type {
             FactType::ConversationAnonymized | FactType::ConversationQualified => Bucket::Open,
             _ => Bucket::Vault,
         };
-        for name in ["recording", "audio", "transcript", "entities"] {
+        for name in ["recording", "vocabulary", "audio", "transcript", "entities"] {
             if data.get(name).is_some() {
                 data[name] = object(&scope, bucket, name, &mut stored);
             }
@@ -143,28 +176,26 @@ async fn conversation(raw: &mut Raw, templates: &[Value], platform: &Platform) {
             Some(cause) => cause.derive(service, *fact_type, Timestamp::now()),
         };
         progress.apply(&envelope, &fact);
-        let turns = match &fact {
-            Fact::ConversationIndexed(indexed) => indexed.turns,
-            _ => 0,
-        };
-        platform
-            .index
-            .lock()
-            .unwrap()
-            .insert(conversation, (1, turns));
+        if let Fact::ConversationIndexed(indexed) = &fact {
+            turns = indexed.turns;
+        }
         facts.push((envelope.clone(), fact.to_json().unwrap()));
         cause = Some(envelope);
     }
     for (subject, payload) in stored.into_values().flatten() {
-        raw.pour(&subject, &[], &payload).await;
+        messages.extend(message(&subject, "", &[], &payload));
     }
     for (envelope, payload) in facts {
         let subject = envelope.subject().unwrap().to_string();
-        raw.pour(&subject, &envelope.headers(), &payload).await;
+        messages.extend(message(&subject, "", &envelope.headers(), &payload));
     }
-    let key = Progress::key(scope.account(), conversation);
+    let key = format!(
+        "$KV.progress.{}",
+        Progress::key(scope.account(), conversation)
+    );
     let value = serde_json::to_vec(&progress).unwrap();
-    raw.pour(&format!("$KV.progress.{key}"), &[], &value).await;
+    messages.extend(message(&key, "", &[], &value));
+    (conversation, turns)
 }
 
 type Messages = [(String, Vec<u8>); 2];

@@ -5,13 +5,19 @@
 //! over, again and again. So whatever is denied is noted here, and
 //!
 //! - [`Bus::or_denied`] ends an operation as soon as a subject that it needs is denied;
-//! - [`Bus::until_denied`] ends a service as soon as something is denied that it cannot work
+//! - [`Bus::unless_denied`] ends a service as soon as something is denied that it cannot work
 //!   without.
+//!
+//! While nothing is denied it costs an operation a place in a queue of wakers: no allocation, and
+//! no subject is written out.
 
 use std::{
     collections::VecDeque,
     fmt::{self, Display},
     future::Future,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Instant,
 };
 
@@ -20,7 +26,8 @@ use colloquy_contract::{
     permissions::{Permissions, within},
     services, streams,
 };
-use tokio::sync::watch;
+use pin_project_lite::pin_project;
+use tokio::sync::{Notify, futures::Notified};
 
 use crate::{Bus, BusError, Result};
 
@@ -94,14 +101,17 @@ type Remembered = VecDeque<(Instant, Denial)>;
 pub(crate) struct Denials {
     /// Where all answers to us arrive. Without it there are none.
     inboxes: String,
-    remembered: watch::Sender<Remembered>,
+    remembered: Mutex<Remembered>,
+    /// Wakes all who wait for more to be denied.
+    more: Notify,
 }
 
 impl Denials {
     pub(crate) fn new(inbox_prefix: &str) -> Self {
         Self {
             inboxes: format!("{inbox_prefix}.>"),
-            remembered: watch::Sender::default(),
+            remembered: Mutex::default(),
+            more: Notify::new(),
         }
     }
 
@@ -110,11 +120,8 @@ impl Denials {
         match event {
             // On a new connection the broker says again what it denies, by the rules of then.
             Event::Connected => {
-                self.remembered.send_if_modified(|all| {
-                    let before = all.len();
-                    all.retain(|(_, denial)| denial.access == Access::Publish);
-                    all.len() != before
-                });
+                self.remembered()
+                    .retain(|(_, denial)| denial.access == Access::Publish);
                 false
             }
             Event::ServerError(ServerError::Other(said)) => match Denial::read(said) {
@@ -129,36 +136,44 @@ impl Denials {
     }
 
     fn remember(&self, denial: Denial) {
-        self.remembered.send_modify(|all| {
-            let known = all.iter().position(|(_, known)| *known == denial);
-            match known {
-                // Somebody tries again and again; one word in the log is enough.
-                Some(place) => drop(all.remove(place)),
-                None => tracing::error!(denied = %denial, "the broker denied us a subject"),
-            }
-            if all.len() == MOST_REMEMBERED {
-                all.pop_front();
-            }
-            all.push_back((Instant::now(), denial));
-        });
+        let mut all = self.remembered();
+        let known = all.iter().position(|(_, known)| *known == denial);
+        match known {
+            // Somebody tries again and again; one word in the log is enough.
+            Some(place) => drop(all.remove(place)),
+            None => tracing::error!(denied = %denial, "the broker denied us a subject"),
+        }
+        if all.len() == MOST_REMEMBERED {
+            all.pop_front();
+        }
+        all.push_back((Instant::now(), denial));
+        drop(all);
+        self.more.notify_waiters();
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest denial that matters.
+    fn find(&self, matters: impl Fn(Instant, &Denial) -> bool) -> Option<BusError> {
+        let all = self.remembered();
+        let mut latest_first = all.iter().rev();
+        let found = latest_first.find(|(at, denial)| matters(*at, denial));
+        found.map(|(_, denial)| denial.error())
     }
 
     /// Waits for a denial that matters.
     async fn wait_for(&self, matters: impl Fn(Instant, &Denial) -> bool) -> BusError {
-        let mut remembered = self.remembered.subscribe();
-        let find = |all: &Remembered| {
-            let mut latest_first = all.iter().rev();
-            let found = latest_first.find(|(at, denial)| matters(*at, denial));
-            found.map(|(_, denial)| denial.error())
-        };
         loop {
-            if let Some(error) = find(&remembered.borrow_and_update()) {
+            // Made before the look: what is denied in between wakes it.
+            let more = self.more.notified();
+            if let Some(error) = self.find(&matters) {
                 return error;
             }
-            if remembered.changed().await.is_err() {
-                // We hold the sender ourselves, so this cannot be.
-                return std::future::pending().await;
-            }
+            more.await;
         }
     }
 
@@ -169,23 +184,74 @@ impl Denials {
         needed: &[impl AsRef<str> + Sync],
         operation: impl Future<Output = Result<T>>,
     ) -> impl Future<Output = Result<T>> {
+        let needs = |denied: &str| {
+            let mut needed = needed.iter();
+            needed.any(|needed| within(needed.as_ref(), denied))
+        };
         // On the heap: what surrounds it would hold it several times over on the stack.
-        let operation = Box::pin(operation);
-        async move {
-            let began = Instant::now();
-            let matters = |at: Instant, denial: &Denial| {
-                let asked = || {
-                    let mut needed = needed.iter();
-                    needed.any(|needed| within(needed.as_ref(), &denial.subject))
-                };
-                // An inbox is subscribed to once and then used by all.
-                within(&self.inboxes, &denial.subject) || (at >= began && asked())
-            };
-            tokio::select! {
-                biased;
-                done = operation => done,
-                denied = self.wait_for(matters) => Err(denied),
+        self.unless(needs, Box::pin(operation))
+    }
+
+    /// The same for what happens too often to write its subjects out each time: `needs` says
+    /// whether a subject that was denied is one of them.
+    pub(crate) fn unless<T, F, N>(&self, needs: N, operation: F) -> impl Future<Output = Result<T>>
+    where
+        F: Future<Output = Result<T>>,
+        N: Fn(&str) -> bool,
+    {
+        Unless {
+            operation,
+            more: self.more.notified(),
+            denials: self,
+            needs,
+            began: Instant::now(),
+            looked: false,
+        }
+    }
+}
+
+pin_project! {
+    /// An operation, given up as soon as something that it needs is denied.
+    struct Unless<'d, F, N> {
+        #[pin]
+        operation: F,
+        #[pin]
+        more: Notified<'d>,
+        denials: &'d Denials,
+        needs: N,
+        began: Instant,
+        // Whether all that was denied before `more` was made has been looked at.
+        looked: bool,
+    }
+}
+
+impl<T, F, N> Future for Unless<'_, F, N>
+where
+    F: Future<Output = Result<T>>,
+    N: Fn(&str) -> bool,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        if let Poll::Ready(done) = this.operation.poll(cx) {
+            return Poll::Ready(done);
+        }
+        loop {
+            if !*this.looked {
+                let denied = this.denials.find(|at, denial| {
+                    // An inbox is subscribed to once and then used by all.
+                    within(&this.denials.inboxes, &denial.subject)
+                        || (at >= *this.began && (this.needs)(&denial.subject))
+                });
+                if let Some(error) = denied {
+                    return Poll::Ready(Err(error));
+                }
+                *this.looked = true;
             }
+            std::task::ready!(this.more.as_mut().poll(cx));
+            this.more.set(this.denials.more.notified());
+            *this.looked = false;
         }
     }
 }
@@ -252,6 +318,25 @@ impl Bus {
         operation: impl Future<Output = Result<T>>,
     ) -> impl Future<Output = Result<T>> {
         self.denials().or_denied(needed, operation)
+    }
+
+    /// Runs a service, and ends it as soon as the broker denies something that it cannot work
+    /// without; see [`Bus::until_denied`].
+    ///
+    /// # Errors
+    /// [`BusError::Denied`], or the service's own.
+    pub async fn unless_denied<T, E: From<BusError>>(
+        &self,
+        service: &str,
+        working: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        // On the heap: what surrounds it would hold it several times over on the stack.
+        let working = Box::pin(working);
+        tokio::select! {
+            biased;
+            result = working => result,
+            denied = self.until_denied(service) => Err(denied.into()),
+        }
     }
 
     /// Waits until the broker denies something that a service declares and so cannot work without;
@@ -380,7 +465,7 @@ mod tests {
                 assert!(heard(&denials, &said));
             }
         }
-        assert_eq!(denials.remembered.borrow().len(), MOST_REMEMBERED);
+        assert_eq!(denials.remembered().len(), MOST_REMEMBERED);
         assert!(!denials.hear(&Event::LameDuckMode));
     }
 

@@ -7,15 +7,20 @@ use async_nats::jetstream::{
     consumer::{DeliverPolicy, pull},
     stream::LastRawMessageErrorKind,
 };
+use bytes::Bytes;
 use colloquy_contract::{
-    Envelope, Fact, Scope, envelope::EnvelopeError, facts::Family, streams, subject::template,
+    Envelope, Fact, Scope, Subject, envelope::EnvelopeError, facts::Family, streams,
+    subject::template,
 };
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::{
     Bus, BusError, Result,
     denied::{api, apis},
+    error::chain,
     trace,
 };
 
@@ -24,6 +29,9 @@ const MAX_HISTORY: usize = 1_000;
 
 /// Calls of the broker's API that reading a stream through a consumer takes.
 const READING: &[&str] = &["CONSUMER.CREATE", "CONSUMER.INFO", "CONSUMER.MSG.NEXT"];
+
+/// Pause before a broker that did not answer is asked again.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a history may take to read.
 const HISTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,6 +85,33 @@ pub struct Entry {
     pub fact: std::result::Result<Logged, EnvelopeError>,
 }
 
+/// A message of the log as it stands, to be kept somewhere and read later.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unread {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    subject: String,
+    /// Of [`Envelope::HEADERS`], in that order.
+    headers: Vec<Option<String>>,
+    payload: Bytes,
+}
+
+impl Unread {
+    /// What it is about, if its subject says so.
+    pub fn scope(&self) -> std::result::Result<Scope, EnvelopeError> {
+        Ok(self.subject.parse::<Subject>()?.scope)
+    }
+
+    /// The fact, or why it is none.
+    pub fn read(&self) -> std::result::Result<(Envelope, Fact), EnvelopeError> {
+        let get = |name: &'static str| {
+            let place = Envelope::HEADERS.iter().position(|known| *known == name)?;
+            self.headers.get(place)?.as_deref()
+        };
+        Envelope::read(&self.subject, get, &self.payload)
+    }
+}
+
 /// Facts as they stand in the log and then as they are stated, in order, without gaps.
 pub struct Follow {
     messages: pull::Ordered,
@@ -111,12 +146,15 @@ impl Follow {
     /// Whatever comes next. Waits for it; an error ends the stream, which can be opened again.
     /// Cancelling the wait loses nothing.
     pub async fn next_entry(&mut self) -> Result<Entry> {
-        let message = match self.messages.next().await {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(log_error(&self.what, error)),
-            None => return Err(log_error(&self.what, "the consumer ended")),
-        };
-        read(&message)
+        self.next_message().await.map(|message| message.entry())
+    }
+
+    async fn next_message(&mut self) -> Result<Placed> {
+        match self.messages.next().await {
+            Some(Ok(message)) => Placed::new(message),
+            Some(Err(error)) => Err(log_error(&self.what, error)),
+            None => Err(log_error(&self.what, "the consumer ended")),
+        }
     }
 }
 
@@ -148,10 +186,21 @@ impl Replay {
     /// Whatever comes next; `None` at the end of the log. Reading goes on where it was after an
     /// error.
     pub async fn next_entry(&mut self) -> Result<Option<Entry>> {
+        let next = self.next_message().await?;
+        Ok(next.map(|message| message.entry()))
+    }
+
+    /// The same without reading it: for what is to be read later.
+    pub async fn next_unread(&mut self) -> Result<Option<Unread>> {
+        let next = self.next_message().await?;
+        Ok(next.map(Placed::unread))
+    }
+
+    async fn next_message(&mut self) -> Result<Option<Placed>> {
         let mut attempt = 1;
         loop {
             match self.step().await {
-                Ok(Step::Entry(entry)) => return Ok(Some(entry)),
+                Ok(Step::Message(message)) => return Ok(Some(message)),
                 Ok(Step::End) => return Ok(None),
                 // The log itself says what is left, each time it is opened.
                 Ok(Step::Again) => {}
@@ -159,7 +208,7 @@ impl Replay {
                 Err(error) => {
                     tracing::warn!(
                         attempt,
-                        error = crate::error::chain(&error),
+                        error = chain(&error),
                         "the log cannot be read; trying again"
                     );
                     tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
@@ -195,16 +244,16 @@ impl Replay {
         if self.pending == 0 {
             return Ok(self.end().await);
         }
-        match tokio::time::timeout(REPLAY_QUIET, follow.next_entry()).await {
-            Ok(entry) => {
-                let entry = entry?;
+        match tokio::time::timeout(REPLAY_QUIET, follow.next_message()).await {
+            Ok(message) => {
+                let message = message?;
                 // A reader that was opened again may begin a little earlier.
-                if entry.sequence < self.next_sequence {
+                if message.sequence < self.next_sequence {
                     return Ok(Step::Again);
                 }
-                self.next_sequence = entry.sequence + 1;
-                self.pending = entry.pending;
-                Ok(Step::Entry(entry))
+                self.next_sequence = message.sequence + 1;
+                self.pending = message.pending;
+                Ok(Step::Message(message))
             }
             Err(_) => {
                 self.follow = None;
@@ -225,10 +274,10 @@ impl Replay {
 
 #[allow(
     clippy::large_enum_variant,
-    reason = "it lives for one call; a box would cost each entry an allocation"
+    reason = "it lives for one call; a box would cost each message an allocation"
 )]
 enum Step {
-    Entry(Entry),
+    Message(Placed),
     End,
     Again,
 }
@@ -236,10 +285,20 @@ enum Step {
 impl Bus {
     /// Every fact about one thing, oldest first.
     ///
+    /// # Errors
+    /// If one of the messages is not a fact that this program can read, among others; see
+    /// [`Bus::history_entries`].
+    pub async fn history(&self, scope: &Scope) -> Result<Vec<Logged>> {
+        let entries = self.history_entries(scope).await?;
+        entries.into_iter().map(|entry| Ok(entry.fact?)).collect()
+    }
+
+    /// Whatever stands in the log about one thing, oldest first.
+    ///
     /// They are looked up one by one at the stream's leader, so that everything acknowledged is
     /// among them. No consumer is made for it: those outlive their use for a while, and the broker
     /// has room for so many.
-    pub async fn history(&self, scope: &Scope) -> Result<Vec<Logged>> {
+    pub async fn history_entries(&self, scope: &Scope) -> Result<Vec<Entry>> {
         let name = streams::of(family(scope)).name;
         let reading = async {
             let stream = self
@@ -248,7 +307,7 @@ impl Bus {
                 .await
                 .map_err(|error| log_error(name, error))?;
             let filter = scope.history_filter();
-            let mut found: Vec<Logged> = Vec::new();
+            let mut found: Vec<Entry> = Vec::new();
             let mut from = 1;
             while found.len() < MAX_HISTORY {
                 let next = stream
@@ -263,12 +322,15 @@ impl Bus {
                     Err(error) => return Err(log_error(name, error)),
                 };
                 from = message.sequence + 1;
-                found.push(looked_up(&message)?);
+                found.push(looked_up(&message));
             }
             let mut behind = found.len() as u64;
-            for logged in &mut found {
+            for entry in &mut found {
                 behind -= 1;
-                logged.pending = behind;
+                entry.pending = behind;
+                if let Ok(logged) = &mut entry.fact {
+                    logged.pending = behind;
+                }
             }
             Ok(found)
         };
@@ -399,6 +461,27 @@ impl Bus {
         Ok(stream.cached_info().state.last_sequence)
     }
 
+    /// The same, once the broker can say it; `None` if `stop` fires before.
+    pub async fn await_last_sequence(
+        &self,
+        family: Family,
+        stop: &CancellationToken,
+    ) -> Option<u64> {
+        loop {
+            match self.last_sequence(family).await {
+                Ok(last) => return Some(last),
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(error, "the log cannot be read; trying again");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(LOG_PAUSE) => {}
+            }
+        }
+    }
+
     /// Whether any message matches the filter. One round trip.
     pub async fn stands(&self, family: Family, filter: &str) -> Result<bool> {
         let name = streams::of(family).name;
@@ -446,40 +529,79 @@ async fn open(jetstream: &Context, stream: &str, config: pull::OrderedConfig) ->
     })
 }
 
-fn looked_up(message: &async_nats::jetstream::message::StreamMessage) -> Result<Logged> {
+fn looked_up(message: &async_nats::jetstream::message::StreamMessage) -> Entry {
     let get = |name: &'static str| Some(message.headers.get(name)?.as_str());
-    let (envelope, fact) = Envelope::read(&message.subject, get, &message.payload)?;
-    Ok(Logged {
-        envelope,
-        fact,
+    let read = Envelope::read(&message.subject, get, &message.payload);
+    Entry {
         sequence: message.sequence,
         pending: 0,
-        origin: trace::extract(&message.headers),
-    })
-}
-
-fn read(message: &async_nats::jetstream::Message) -> Result<Entry> {
-    let info = message
-        .info()
-        .map_err(|error| log_error("the message's place", error))?;
-    let (sequence, pending) = (info.stream_sequence, info.pending);
-    let headers = message.headers.as_ref();
-    let get = |name: &'static str| headers?.get(name).map(|value| value.as_str());
-    let fact = Envelope::read(&message.subject, get, &message.payload).map(|(envelope, fact)| {
-        let origin = headers.map(trace::extract).unwrap_or_default();
-        Logged {
+        fact: read.map(|(envelope, fact)| Logged {
             envelope,
             fact,
+            sequence: message.sequence,
+            pending: 0,
+            origin: trace::extract(&message.headers),
+        }),
+    }
+}
+
+/// A message and its place in the log.
+struct Placed {
+    message: async_nats::Message,
+    sequence: u64,
+    pending: u64,
+}
+
+impl Placed {
+    fn new(message: async_nats::jetstream::Message) -> Result<Self> {
+        let info = message
+            .info()
+            .map_err(|error| log_error("the message's place", error))?;
+        let (sequence, pending) = (info.stream_sequence, info.pending);
+        Ok(Self {
+            message: message.message,
             sequence,
             pending,
-            origin,
+        })
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.message.headers.as_ref()?;
+        headers.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    fn entry(&self) -> Entry {
+        let Self {
+            sequence, pending, ..
+        } = *self;
+        let get = |name: &'static str| self.header(name);
+        let read = Envelope::read(&self.message.subject, get, &self.message.payload);
+        let fact = read.map(|(envelope, fact)| {
+            let headers = self.message.headers.as_ref();
+            Logged {
+                envelope,
+                fact,
+                sequence,
+                pending,
+                origin: headers.map(trace::extract).unwrap_or_default(),
+            }
+        });
+        Entry {
+            sequence,
+            pending,
+            fact,
         }
-    });
-    Ok(Entry {
-        sequence,
-        pending,
-        fact,
-    })
+    }
+
+    fn unread(self) -> Unread {
+        let header = |name: &&str| self.header(name).map(str::to_owned);
+        Unread {
+            sequence: self.sequence,
+            headers: Envelope::HEADERS.iter().map(header).collect(),
+            subject: self.message.subject.to_string(),
+            payload: self.message.payload,
+        }
+    }
 }
 
 fn log_error<E>(what: &str, source: E) -> BusError

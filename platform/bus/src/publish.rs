@@ -4,8 +4,9 @@
 //! `Nats-Expected-Last-Subject-Sequence`. If the one that stands there has our id, we have stated it
 //! before. If it has a higher revision, ours is superseded and need not be stated. If it has a lower
 //! one, ours follows it. If it has the same one and another id, somebody stated something else, and
-//! that is a conflict. Unlike the broker's duplicate window this holds for as long as the log does. A fact that may be stated again (`conversation.failed`, after it was
-//! redriven) is guarded by the sequence of the last one instead.
+//! that is a conflict. Unlike the broker's duplicate window this holds for as long as the
+//! log does. A fact that may be stated again (`conversation.failed`, after it was redriven) is
+//! guarded by the sequence of the last one instead.
 
 mod commit;
 
@@ -17,7 +18,7 @@ use async_nats::{
     jetstream::{
         context::{PublishError, PublishErrorKind},
         message::PublishMessage,
-        stream::{LastRawMessageErrorKind, Stream},
+        stream::LastRawMessageErrorKind,
     },
 };
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use colloquy_contract::{
     subject::{SubjectError, template},
 };
 use jiff::Timestamp;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use commit::Entry;
 pub(crate) use commit::Rows;
@@ -75,11 +76,6 @@ impl Bus {
             .subject()
             .ok_or(EnvelopeError::Subject(SubjectError::Shape))?
             .to_string();
-        let stream = self
-            .jetstream()
-            .get_stream_no_info(streams::of_fact(envelope.fact_type).name)
-            .await
-            .map_err(|error| publish_error(envelope.fact_type.as_str(), 0, error))?;
         let template = template(envelope.fact_type);
         let span = tracing::info_span!(
             "publish",
@@ -93,41 +89,33 @@ impl Bus {
             messaging.message.id = %envelope.id,
             messaging.message.conversation_id = envelope.scope.correlation(),
         );
-        let mut headers = HeaderMap::new();
-        for (name, value) in envelope.headers() {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        trace::inject(&span, &mut headers);
         let payload = Bytes::from(fact.to_json().map_err(EnvelopeError::Data)?);
         let message = Outgoing {
-            subject,
-            headers,
+            subject: &subject,
             payload,
             envelope,
+            span: &span,
+            stream: streams::of_fact(envelope.fact_type).name,
         };
-        let log = streams::of_fact(envelope.fact_type).name;
-        let needed = [
-            message.subject.clone(),
-            format!("$JS.API.STREAM.MSG.GET.{log}"),
-        ];
-        let stating = self.state_until_acknowledged(&stream, message);
-        self.or_denied(&needed, stating.instrument(span)).await
+        let needs = |denied: &str| {
+            let looked_up = || denied.strip_prefix("$JS.API.STREAM.MSG.GET.");
+            denied == subject || looked_up() == Some(message.stream)
+        };
+        let stating = self.state_until_acknowledged(&message);
+        let stating = self.denials().unless(needs, stating);
+        stating.instrument(span.clone()).await
     }
 
-    async fn state_until_acknowledged(
-        &self,
-        stream: &Stream<()>,
-        message: Outgoing<'_>,
-    ) -> Result<Stated> {
+    async fn state_until_acknowledged(&self, message: &Outgoing<'_>) -> Result<Stated> {
         let fact_type = message.envelope.fact_type;
         let revision = message.envelope.revision;
         let mut expected = 0;
         let mut attempt = 1;
         loop {
-            match self.publish_once(&message, expected).await {
+            match self.publish_once(message, expected).await {
                 Ok(stated) => return Ok(stated),
                 Err(error) if is_conflict(&error) => {
-                    let standing = last_on_subject(stream, &message.subject).await?;
+                    let standing = self.last_on_subject(message).await?;
                     match standing {
                         // Ours, or a newer revision that supersedes it.
                         Some(standing)
@@ -171,24 +159,45 @@ impl Bus {
         message: &Outgoing<'_>,
         expected: u64,
     ) -> std::result::Result<Stated, PublishError> {
-        let stream = streams::of_fact(message.envelope.fact_type).name;
-        let mut headers = message.headers.clone();
-        headers.insert(NATS_MESSAGE_ID, message.envelope.id.to_string());
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
-        headers.insert(NATS_EXPECTED_STREAM, stream);
         let entry = Entry {
-            subject: message.subject.clone(),
-            headers,
+            subject: message.subject.to_owned(),
+            headers: message.headers(expected),
             payload: message.payload.clone(),
         };
         let acknowledged = match self.rows() {
-            Some(rows) => rows.of(stream).publish(self, entry).await?,
+            Some(rows) => rows.of(message.stream).publish(self, entry).await?,
             None => commit::publish_single(self, entry).await?,
         };
         Ok(Stated {
             sequence: acknowledged.sequence,
             repeated: acknowledged.duplicate,
         })
+    }
+
+    async fn last_on_subject(&self, message: &Outgoing<'_>) -> Result<Option<Standing>> {
+        let unreadable = |source| BusError::Log {
+            what: "the fact's subject".to_owned(),
+            source,
+        };
+        let stream = self.jetstream().get_stream_no_info(message.stream).await;
+        let stream = stream.map_err(|error| unreadable(error.into()))?;
+        match stream
+            .get_last_raw_message_by_subject(message.subject)
+            .await
+        {
+            Ok(message) => {
+                let get = |name: &str| message.headers.get(name).map(|value| value.as_str());
+                Ok(Some(Standing {
+                    id: get(header::ID).unwrap_or_default().to_owned(),
+                    revision: get(header::REVISION)
+                        .and_then(|revision| revision.parse().ok())
+                        .unwrap_or(FIRST_REVISION),
+                    sequence: message.sequence,
+                }))
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unreadable(error.into())),
+        }
     }
 
     /// Publishes and awaits the stream's acknowledgement, within [`ACK_TIMEOUT`].
@@ -205,10 +214,27 @@ impl Bus {
 }
 
 struct Outgoing<'a> {
-    subject: String,
-    headers: HeaderMap,
+    subject: &'a str,
     payload: Bytes,
     envelope: &'a Envelope,
+    span: &'a Span,
+    stream: &'static str,
+}
+
+impl Outgoing<'_> {
+    /// Its headers, with the guard that its subject stands at `expected`. Made for each attempt:
+    /// there is seldom another, and a copy kept for it would cost as much.
+    fn headers(&self, expected: u64) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.envelope.headers() {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        trace::inject(self.span, &mut headers);
+        headers.insert(NATS_MESSAGE_ID, self.envelope.id.to_string());
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+        headers.insert(NATS_EXPECTED_STREAM, self.stream);
+        headers
+    }
 }
 
 /// Whether a fact may be stated several times for the same conversation.
@@ -263,24 +289,4 @@ struct Standing {
     id: String,
     revision: u32,
     sequence: u64,
-}
-
-async fn last_on_subject(stream: &Stream<()>, subject: &str) -> Result<Option<Standing>> {
-    match stream.get_last_raw_message_by_subject(subject).await {
-        Ok(message) => {
-            let get = |name: &str| message.headers.get(name).map(|value| value.as_str());
-            Ok(Some(Standing {
-                id: get(header::ID).unwrap_or_default().to_owned(),
-                revision: get(header::REVISION)
-                    .and_then(|revision| revision.parse().ok())
-                    .unwrap_or(FIRST_REVISION),
-                sequence: message.sequence,
-            }))
-        }
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(BusError::Log {
-            what: "the fact's subject".to_owned(),
-            source: error.into(),
-        }),
-    }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use crate::{Bus, BusError, Result, trace};
+use crate::{Bus, BusError, Result, error::chain, trace};
 
 /// Requests that one server answers at once.
 const CONCURRENT_REQUESTS: usize = 16;
@@ -17,8 +17,37 @@ const CONCURRENT_REQUESTS: usize = 16;
 /// Most replies that one request gathers.
 const MAX_REPLIES: usize = 256;
 
+/// Pause before a subject that could not be served is served again.
+const SERVE_PAUSE: Duration = Duration::from_secs(1);
+
 impl Bus {
-    /// Answers requests on a subject until told to stop; what is being answered is finished.
+    /// Answers requests on a subject until told to stop; losing it is mended, after a word in the
+    /// log. What is being answered is finished.
+    pub async fn keep_serving<Q, A, F>(
+        &self,
+        subject: &'static str,
+        stop: &CancellationToken,
+        answer: F,
+    ) where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + Send + 'static,
+        F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
+    {
+        while !stop.is_cancelled() {
+            let serving = self.serve(subject, stop.clone(), answer.clone());
+            if let Err(error) = serving.await {
+                let error = chain(&error);
+                tracing::warn!(subject, error, "requests cannot be served; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(SERVE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Answers requests on a subject until told to stop, or until it is lost; what is being
+    /// answered is finished.
     pub async fn serve<Q, A, F>(
         &self,
         subject: &'static str,

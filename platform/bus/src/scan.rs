@@ -22,11 +22,7 @@ use base64::{
     engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
 };
 use bytes::Bytes;
-use colloquy_contract::{
-    Bucket, Envelope, Fact, Scope,
-    envelope::EnvelopeError,
-    streams::{self, KvSpec},
-};
+use colloquy_contract::{Bucket, streams::KvSpec};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
@@ -37,9 +33,6 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// How often in a row a scan may fail to read before its caller is told.
 const ATTEMPTS: u32 = 5;
-
-/// Most facts that a conversation or an account may have; a dozen is usual.
-const MAX_FACTS: usize = 1_000;
 
 /// An object as its bucket knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,15 +117,6 @@ impl Values {
         }
         Ok(None)
     }
-}
-
-/// A message of the log, looked up.
-#[derive(Debug)]
-pub struct Recorded {
-    /// Its sequence in the stream.
-    pub sequence: u64,
-    /// The fact, or why it is none.
-    pub fact: std::result::Result<(Envelope, Fact), EnvelopeError>,
 }
 
 impl Bus {
@@ -237,39 +221,6 @@ impl Bus {
     pub async fn remove_chunks(&self, bucket: Bucket, nuid: &str, through: u64) -> Result<u64> {
         self.purge(bucket, chunk_subject(bucket, nuid), through)
             .await
-    }
-
-    /// Every fact about one thing, oldest first, looked up one by one: no consumer is made for it.
-    pub async fn look_up(&self, scope: &Scope) -> Result<Vec<Recorded>> {
-        let name = match scope {
-            Scope::Conversation { .. } => streams::CONVERSATIONS.name,
-            Scope::Account { .. } => streams::ACCOUNTS.name,
-        };
-        let stream = self.stream_of(name).await?;
-        let filter = scope.history_filter();
-        let mut found = Vec::new();
-        let mut from = 1;
-        while found.len() < MAX_FACTS {
-            let next = stream
-                .raw_message_builder()
-                .sequence(from)
-                .next_by_subject(&filter)
-                .send()
-                .await;
-            let message = match next {
-                Ok(message) => message,
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
-                Err(error) => return Err(scan_error(name, error)),
-            };
-            from = message.sequence + 1;
-            let get = |name: &'static str| Some(message.headers.get(name)?.as_str());
-            let fact = Envelope::read(&message.subject, get, &message.payload);
-            found.push(Recorded {
-                sequence: message.sequence,
-                fact,
-            });
-        }
-        Ok(found)
     }
 
     /// First and last sequence of a stream; both 0 if it never held anything.

@@ -46,6 +46,10 @@ impl Extractor for Extract<'_> {
 
 /// Writes the span's context into the headers.
 pub(crate) fn inject(span: &Span, headers: &mut HeaderMap) {
+    // Where nobody listens to spans there is no context.
+    if span.is_disabled() {
+        return;
+    }
     let context = span.context();
     opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut Inject(headers));
@@ -61,6 +65,9 @@ pub(crate) fn extract(headers: &HeaderMap) -> Context {
 
 /// Makes a span that was not entered yet the child of the message's publisher, and links it.
 pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
+    if span.is_disabled() {
+        return;
+    }
     continue_from(span, extract(headers));
 }
 

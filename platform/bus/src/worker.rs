@@ -227,7 +227,7 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// At the start, if the service's consumer is not there (see [`crate::provision::service`]) or the broker
-/// cannot be asked; later [`BusError::Denied`], as soon as the broker denies what the service cannot
+/// does not answer for a minute; later [`BusError::Denied`], as soon as the broker denies what the service cannot
 /// work without. Other trouble is logged and retried.
 pub async fn run<S: Service>(
     bus: Bus,
@@ -237,7 +237,11 @@ pub async fn run<S: Service>(
 ) -> Result<()> {
     let broker = bus.clone();
     let runner = Arc::new(Runner::new(bus, service)?);
-    runner.need_consumer().await?;
+    tokio::select! {
+        () = drain.cancelled() => return Ok(()),
+        error = broker.until_denied(S::NAME) => return Err(error),
+        found = runner.await_consumer() => found?,
+    }
     tracing::info!(
         service = S::NAME,
         concurrency = runner.policy.concurrency,

@@ -96,6 +96,17 @@ const SOURCE_PREFIX: &str = "/colloquy/";
 pub const FIRST_REVISION: u32 = 1;
 
 impl Envelope {
+    /// The headers that [`Envelope::read`] asks for.
+    pub const HEADERS: &[&str] = &[
+        header::SPEC_VERSION,
+        header::ID,
+        header::SOURCE,
+        header::TYPE,
+        header::TIME,
+        header::CAUSATION,
+        header::REVISION,
+    ];
+
     /// The envelope of a first fact, caused by no other.
     pub fn first(source: &str, scope: Scope, fact_type: FactType, time: Timestamp) -> Self {
         let id = FactId::generate();

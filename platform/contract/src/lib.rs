@@ -3,7 +3,8 @@
 //! Services know the facts they react to and the facts they state, and nothing of each other.
 //! This crate is what they share: typed [`ids`], [`facts`] and their versions, the [`envelope`]
 //! they travel in, the [`subject`]s they travel on, the specifications of the [`streams`] that
-//! keep them, the [`services`] that there are, and the documents ([`transcript`], [`entities`]) they refer to.
+//! keep them, the [`services`] that there are, and the documents
+//! ([`transcript`], [`entities`], [`vocabulary`]) they refer to.
 //!
 //! It depends neither on an async runtime nor on a broker client.
 
@@ -27,6 +28,7 @@ pub mod services;
 pub mod streams;
 pub mod subject;
 pub mod transcript;
+pub mod vocabulary;
 
 pub use artifact::{ArtifactRef, Bucket};
 pub use envelope::Envelope;

@@ -12,6 +12,7 @@ use crate::{
     progress::Progress,
     search::{self, SearchReply, SearchRequest},
     transcript::Transcript,
+    vocabulary::Vocabulary,
 };
 
 /// Schema of a fact's data, its `version` field included.
@@ -92,6 +93,7 @@ pub fn all() -> Value {
         "documents": {
             Transcript::MEDIA_TYPE: schemars::schema_for!(Transcript).to_value(),
             Entities::MEDIA_TYPE: schemars::schema_for!(Entities).to_value(),
+            Vocabulary::MEDIA_TYPE: schemars::schema_for!(Vocabulary).to_value(),
             "analysis": schemars::schema_for!(Analysis).to_value(),
             "progress": schemars::schema_for!(Progress).to_value(),
         },

@@ -80,6 +80,25 @@ impl Transcript {
     }
 }
 
+/// Where the times of a turn's words come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WordTimes {
+    /// The recognizer told each word's.
+    #[default]
+    Exact,
+    /// The recognizer told the turn's only; the words' are spread over it by length. Whoever
+    /// has to find a word in the recording takes the whole turn.
+    Estimated,
+}
+
+impl WordTimes {
+    /// Whether each word's times are its own.
+    pub fn are_exact(&self) -> bool {
+        *self == Self::Exact
+    }
+}
+
 /// A stretch of speech of one speaker without a long pause.
 ///
 /// Invariant, kept by [`Turn::new`]: `text` is the words joined by single spaces, so a word's place
@@ -98,6 +117,9 @@ pub struct Turn {
     pub text: String,
     /// The words, by start time.
     pub words: Vec<Word>,
+    /// Where the words' times come from; `exact` where absent.
+    #[serde(default, skip_serializing_if = "WordTimes::are_exact")]
+    pub word_times: WordTimes,
 }
 
 /// One word with its punctuation.
@@ -111,10 +133,14 @@ pub struct Word {
     pub end_ms: u64,
     /// How sure the recognizer was, 0 to 1.
     pub confidence: f32,
+    /// When each digit of the word begins, in milliseconds from the start of the recording; empty
+    /// where there are fewer than two digits, or their times are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digit_starts_ms: Vec<u64>,
 }
 
 impl Turn {
-    /// A turn of these words; `None` if there are none.
+    /// A turn of these words, whose times are exact; `None` if there are none.
     pub fn new(channel: u16, role: Role, words: Vec<Word>) -> Option<Self> {
         let start_ms = words.first()?.start_ms;
         let end_ms = words.iter().map(|word| word.end_ms).max()?;
@@ -132,6 +158,7 @@ impl Turn {
             end_ms,
             text,
             words,
+            word_times: WordTimes::Exact,
         })
     }
 
@@ -157,6 +184,7 @@ mod tests {
             start_ms,
             end_ms,
             confidence: 1.0,
+            digit_starts_ms: Vec::new(),
         }
     }
 
@@ -173,5 +201,17 @@ mod tests {
         let spans: Vec<_> = turn.word_spans().collect();
         assert_eq!(spans, [0..3, 4..11, 12..15]);
         assert_eq!(Turn::new(0, Role::Agent, Vec::new()), None);
+    }
+
+    #[test]
+    fn that_times_are_estimated_is_said_and_that_they_are_exact_is_not() {
+        let mut turn = Turn::new(0, Role::Agent, vec![word("hi", 0, 1)]).unwrap();
+        let exact = serde_json::to_value(&turn).unwrap();
+        assert!(exact.get("word_times").is_none());
+        assert_eq!(serde_json::from_value::<Turn>(exact).unwrap(), turn);
+        turn.word_times = WordTimes::Estimated;
+        let estimated = serde_json::to_value(&turn).unwrap();
+        assert_eq!(estimated["word_times"], "estimated");
+        assert_eq!(serde_json::from_value::<Turn>(estimated).unwrap(), turn);
     }
 }

@@ -11,6 +11,7 @@ use std::{fs, path::PathBuf};
 use colloquy_contract::{
     AccountId, ArtifactRef, Bucket, ConversationId, Envelope, Fact, FactType, Scope,
     analysis::Analysis, envelope::header, facts::*, subject::template, transcript::Role,
+    vocabulary::Vocabulary,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -55,6 +56,7 @@ fn example(fact: FactType) -> Fact {
         FactType::ConversationReceived => ConversationReceived {
             call,
             recording: vault("audio/mpeg"),
+            vocabulary: Some(vault(Vocabulary::MEDIA_TYPE)),
         }
         .into(),
         FactType::ConversationDecoded => ConversationDecoded {
@@ -67,6 +69,7 @@ fn example(fact: FactType) -> Fact {
                 codec: "mp3".to_owned(),
                 sample_rate_hz: 44_100,
             },
+            vocabulary: Some(vault(Vocabulary::MEDIA_TYPE)),
         }
         .into(),
         FactType::ConversationRejected => ConversationRejected {
@@ -254,6 +257,21 @@ fn every_version_of_every_fact_stays_readable() {
                 "{fact} version {version}"
             );
         }
+    }
+}
+
+#[test]
+fn what_was_written_before_a_field_was_added_is_read() {
+    for fact in [
+        FactType::ConversationReceived,
+        FactType::ConversationDecoded,
+    ] {
+        let text = fs::read_to_string(golden_path(fact, 1)).unwrap();
+        let mut old: Value = serde_json::from_str(&text).unwrap();
+        assert!(old.as_object_mut().unwrap().remove("vocabulary").is_some());
+        let read = Fact::from_json(fact, old.to_string().as_bytes()).unwrap();
+        let again: Value = serde_json::from_slice(&read.to_json().unwrap()).unwrap();
+        assert_eq!(again, old, "{fact} without a vocabulary says nothing of it");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every process of the platform needs besides its job.
 //!
+//! - [`breaker`]: leaves a system outside alone that does not answer.
 //! - [`telemetry`]: logs, traces over OTLP, metrics for Prometheus.
 //! - [`lifecycle`]: the parts of a process run until a signal, then stop in order.
 //! - [`collector`]: takes and keeps traces where no collector runs.
@@ -7,6 +8,7 @@
 
 #![warn(missing_docs)]
 
+pub mod breaker;
 pub mod collector;
 pub mod health;
 pub mod lifecycle;

@@ -21,10 +21,11 @@ use colloquy_contract::{
     streams,
 };
 use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
 
 use crate::{
-    Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, broker::Queue, faults::Victim,
-    process,
+    Authorization, Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, broker::Queue,
+    faults::Victim, process,
 };
 
 /// How long anything may take on a busy machine before a test fails. A delivery that a fault swallows
@@ -83,8 +84,24 @@ impl Kit {
         .await
     }
 
+    /// The same, and each service of the contract has its own user, who may do what the service
+    /// declares and nothing else.
+    pub async fn with_permissions(seed: u64) -> Self {
+        let authorization = Some(Authorization::of_contract());
+        Self::with(KitOptions {
+            broker: BrokerOptions {
+                authorization,
+                ..BrokerOptions::default()
+            },
+            proxied: true,
+            seed,
+        })
+        .await
+    }
+
     /// Whatever the options say.
     pub async fn with(options: KitOptions) -> Self {
+        show_logs();
         let nodes = options.broker.nodes;
         let broker = Broker::new(options.broker).await;
         let mut proxies = Vec::new();
@@ -100,9 +117,7 @@ impl Kit {
             replicas: nodes,
             ..Storage::default()
         };
-        provision::apply(&bus, storage)
-            .await
-            .unwrap_or_else(|error| panic!("the broker cannot be provisioned: {}", chain(&error)));
+        provision(&bus, storage).await;
         Self {
             bus,
             clock: Clock::default(),
@@ -221,8 +236,12 @@ impl Kit {
             let trouble = found.err().map(|error| chain(&error));
             assert!(
                 Instant::now() < deadline,
-                "no {last} within {PATIENCE:?}, only {facts:?} ({})",
-                trouble.as_deref().unwrap_or("the log is readable")
+                "no {last} within {PATIENCE:?}, only {facts:?} ({}; {})",
+                trouble.as_deref().unwrap_or("the log is readable"),
+                self.nothing_queued()
+                    .err()
+                    .as_deref()
+                    .unwrap_or("nothing is queued")
             );
             tokio::time::sleep(process::LOOK).await;
         }
@@ -321,6 +340,31 @@ impl Drop for Kit {
             std::thread::sleep(process::LOOK);
         }
     }
+}
+
+/// Makes all that services need. A cluster that has just met may count a server as offline still.
+async fn provision(bus: &Bus, storage: Storage) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = provision::apply(bus, storage).await {
+        assert!(
+            Instant::now() < deadline,
+            "the broker cannot be provisioned: {}",
+            chain(&error)
+        );
+        tokio::time::sleep(process::LOOK).await;
+    }
+}
+
+/// Shows what services log as `RUST_LOG` asks for, beside what the test prints.
+fn show_logs() {
+    let Ok(filter) = EnvFilter::try_from_default_env() else {
+        return;
+    };
+    // Another kit of this process may have done it.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
 }
 
 /// A service that runs in this process. Dropping it kills it.

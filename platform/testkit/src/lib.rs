@@ -21,10 +21,12 @@
     reason = "a test kit fails by panicking"
 )]
 
+mod artifacts;
 mod broker;
 mod chaos;
 pub mod child;
 mod clock;
+mod counted;
 pub mod faults;
 mod kit;
 mod monitor;
@@ -36,6 +38,7 @@ pub use broker::{Authorization, Broker, BrokerOptions, KIT, Sync};
 pub use chaos::{Chaos, Struck, Targets};
 pub use child::Process;
 pub use clock::Clock;
+pub use counted::Counted;
 pub use faults::{FaultKind, Victim};
 pub use kit::{Kit, KitOptions, PATIENCE, Running, account, conversation, eventually, types};
 pub use proxy::{Done, Proxy, Trouble};

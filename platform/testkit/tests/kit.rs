@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use colloquy_bus::worker::{Context, Failure, Policy, Service};
+use colloquy_bus::{
+    CancellationToken,
+    worker::{self, Context, Failure, Policy, Service},
+};
 use colloquy_contract::{
     Bucket, Fact, FactType,
     facts::{ConversationErased, ConversationErasureRequested, ConversationIndexed},
@@ -74,6 +77,26 @@ async fn a_service_is_tested() {
     assert_eq!(kit.dead_letters().await, 0);
     running.drain().await;
     assert_eq!(service.handled.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_starts_while_the_broker_is_silent_waits_for_it() {
+    let kit = Kit::start().await;
+    let service = Arc::new(Eraser::default());
+    kit.run(service.clone()).await.drain().await;
+    let scope = kit.begin(request()).await;
+    let bus = kit.connect(Eraser::NAME).await;
+    kit.broker().pause(0);
+    let drain = CancellationToken::new();
+    let running = worker::run(bus, service, drain.clone(), Duration::from_secs(5));
+    let mut running = tokio::spawn(running);
+    // Longer than its first question waits for an answer.
+    let early = tokio::time::timeout(Duration::from_secs(7), &mut running).await;
+    kit.broker().resume(0);
+    assert!(early.is_err(), "it gave up: {early:?}");
+    kit.facts_until(&scope, FactType::ConversationErased).await;
+    drain.cancel();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -30,8 +30,8 @@ impl Cut {
             start_ms,
             end_ms,
         };
-        if let Some(bounds) = word_bounds(words).filter(|&bounds| is_believed(bounds, duration_ms))
-        {
+        let told = word_bounds(words).filter(|_| turn.word_times.are_exact());
+        if let Some(bounds) = told.filter(|&bounds| is_believed(bounds, duration_ms)) {
             return Some(cut(bounds));
         }
         let whole_turn = turn_bounds(turn);
@@ -80,7 +80,7 @@ fn turn_bounds(turn: &Turn) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use colloquy_contract::transcript::Role;
+    use colloquy_contract::transcript::{Role, WordTimes};
 
     use super::*;
 
@@ -92,6 +92,7 @@ mod tests {
                 start_ms,
                 end_ms,
                 confidence: 1.0,
+                digit_starts_ms: Vec::new(),
             })
             .collect();
         Turn::new(1, Role::Customer, words).unwrap()
@@ -185,6 +186,10 @@ mod tests {
             assert_eq!((cut.start_ms, cut.end_ms), *expected, "{name}");
             assert_eq!(cut.channel, 1);
         }
+        let mut spread = turn(&[(100, 200), (200, 300), (300, 400)]);
+        spread.word_times = WordTimes::Estimated;
+        let cut = Cut::of_words(&spread, &spread.words[1..2], 500).unwrap();
+        assert_eq!((cut.start_ms, cut.end_ms), (100, 400), "estimated");
         let unplaced = turn(&[(0, 0)]);
         assert_eq!(Cut::of_words(&unplaced, &unplaced.words, 0), None);
     }

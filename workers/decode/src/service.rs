@@ -78,6 +78,7 @@ impl Service for DecodeService {
                 duration_ms,
                 channels,
                 source,
+                vocabulary: received.vocabulary,
             }
             .into(),
         ])

@@ -195,6 +195,39 @@ fn protected_mp4_is_encrypted() {
     assert_eq!(code(&file), "encrypted");
 }
 
+/// What mutated recordings have found; each once ended in a panic.
+#[test]
+fn lies_in_headers_are_told() {
+    // An Ogg page that says it holds half of the Opus header in it.
+    let mut opus = ogg_opus(5, &tones(16_000, 5, 8_000));
+    for said in [0, 8, 18] {
+        opus[27] = said;
+        assert!(
+            matches!(code(&opus), "corrupt" | "truncated" | "unsupported_codec"),
+            "{said}"
+        );
+    }
+    // Floats that are no numbers, or too large for any calculation: silence, and clipped.
+    for bits in [f32::NAN, f32::INFINITY, f32::MAX, -f32::MAX] {
+        let format = Wav {
+            tag: 3,
+            channels: 1,
+            rate: 8_000,
+            bits: 32,
+            extensible: false,
+        };
+        let data: Vec<u8> = (0..8_000)
+            .flat_map(|n| (if n == 4_000 { bits } else { 0.25 }).to_le_bytes())
+            .collect();
+        let (decoded, _) = run(&format.bytes(&data)).unwrap();
+        assert_eq!(
+            (decoded.frames, decoded.corrupt_packets),
+            (16_000, 0),
+            "{bits}"
+        );
+    }
+}
+
 #[test]
 fn a_valid_file_without_samples_is_empty() {
     assert_eq!(code(&wav16(16_000, 1, &[])), "empty");

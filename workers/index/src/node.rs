@@ -11,13 +11,11 @@ use colloquy_contract::{
     search::{SUBJECT, SearchRequest},
 };
 use futures::{FutureExt, future::BoxFuture};
-use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     IndexOptions, Result, SERVICE,
     control::Control,
-    error::chain,
     ingest::{BatchLimits, Ingest, blocking},
     metrics::Metrics,
     model::Model,
@@ -25,9 +23,6 @@ use crate::{
     rebuild::{Rebuilder, Status},
     searcher::Searcher,
 };
-
-/// Pause after a subject could not be served.
-const SERVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// An index node: the owner of some partitions' index.
 pub struct IndexNode {
@@ -71,12 +66,7 @@ impl IndexNode {
     /// no error: the node waits for it. That the broker denies it something is one.
     pub async fn run(self, drain: CancellationToken, grace: Duration) -> Result<()> {
         let bus = self.bus.clone();
-        let working = Box::pin(self.work(drain, grace));
-        tokio::select! {
-            biased;
-            result = working => result,
-            denied = bus.until_denied(SERVICE) => Err(denied.into()),
-        }
+        bus.unless_denied(SERVICE, self.work(drain, grace)).await
     }
 
     async fn work(self, drain: CancellationToken, grace: Duration) -> Result<()> {
@@ -123,20 +113,12 @@ impl IndexNode {
 
     /// An index that is ahead of the log was made from another one; reading on would leave gaps.
     async fn check_log(&self, drain: &CancellationToken) -> Result<()> {
-        let last = loop {
-            match self.bus.last_sequence(Family::Conversation).await {
-                Ok(last) => break last,
-                Err(error) => {
-                    tracing::warn!(
-                        error = chain(&error),
-                        "the log cannot be read; trying again"
-                    );
-                }
-            }
-            tokio::select! {
-                () = drain.cancelled() => return Ok(()),
-                () = tokio::time::sleep(SERVE_PAUSE) => {}
-            }
+        let last = self
+            .bus
+            .await_last_sequence(Family::Conversation, drain)
+            .await;
+        let Some(last) = last else {
+            return Ok(());
         };
         let model = self.model.clone();
         blocking(move || model.check_end(last)).await
@@ -199,7 +181,7 @@ impl IndexNode {
         let answer = move |request: SearchRequest| -> BoxFuture<'static, _> {
             searcher.clone().answer(request).boxed()
         };
-        self.serve(SUBJECT, stop, answer).await;
+        self.bus.keep_serving(SUBJECT, stop, answer).await;
     }
 
     async fn control(&self, control: Arc<Control>, stop: &CancellationToken) {
@@ -209,33 +191,10 @@ impl IndexNode {
         let holdings = move |request: HoldingsRequest| asked.clone().holdings(request).boxed();
         let rebuild = move |request: RebuildRequest| control.clone().rebuild(request).boxed();
         tokio::join!(
-            self.serve(INDEX_STATE, stop, state),
-            self.serve(INDEX_HOLDINGS, stop, holdings),
-            self.serve(INDEX_REBUILD, stop, rebuild),
+            self.bus.keep_serving(INDEX_STATE, stop, state),
+            self.bus.keep_serving(INDEX_HOLDINGS, stop, holdings),
+            self.bus.keep_serving(INDEX_REBUILD, stop, rebuild),
         );
-    }
-
-    /// Serves a subject until told to stop; losing it is mended.
-    async fn serve<Q, A, F>(&self, subject: &'static str, stop: &CancellationToken, answer: F)
-    where
-        Q: DeserializeOwned + Send + 'static,
-        A: Serialize + Send + 'static,
-        F: Fn(Q) -> BoxFuture<'static, A> + Send + Sync + Clone + 'static,
-    {
-        while !stop.is_cancelled() {
-            let serving = self.bus.serve(subject, stop.clone(), answer.clone());
-            if let Err(error) = serving.await {
-                tracing::warn!(
-                    subject,
-                    error = chain(&error),
-                    "requests cannot be served; trying again"
-                );
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(SERVE_PAUSE) => {}
-            }
-        }
     }
 
     fn searcher(&self) -> Arc<Searcher> {

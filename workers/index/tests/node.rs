@@ -18,7 +18,8 @@ use colloquy_contract::{
     transcript::Role,
 };
 use colloquy_index::{IndexError, IndexNode, IndexOptions};
-use common::{Broker, Call, Running, copy_folder, highlighted, rewind};
+use colloquy_testkit::eventually;
+use common::{Broker, Call, PATIENCE, Running, copy_folder, highlighted, rewind};
 
 const SUPPORT: &[(Role, &str)] = &[
     (
@@ -310,11 +311,10 @@ async fn what_is_erased_is_not_found() {
     broker
         .state_about(&gone, ConversationErased { artifacts: 2 })
         .await;
-    broker
-        .until("the conversation is gone", async || {
-            found(&node.ask(question("password")).await) == [kept]
-        })
-        .await;
+    eventually("the conversation is gone", PATIENCE, async || {
+        found(&node.ask(question("password")).await) == [kept]
+    })
+    .await;
     node.stop().await;
     assert_eq!(broker.count(FactType::ConversationIndexed).await, 2);
     assert_eq!(broker.count(FactType::ConversationFailed).await, 0);

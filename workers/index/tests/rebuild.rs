@@ -23,7 +23,8 @@ use colloquy_contract::{
     transcript::Role,
 };
 use colloquy_index::IndexOptions;
-use common::{Broker, Call, Running, damage, one_answer};
+use colloquy_testkit::eventually;
+use common::{Broker, Call, PATIENCE, Running, damage, one_answer};
 
 const PASSWORD: &[(Role, &str)] = &[
     (Role::Agent, "How can I help?"),
@@ -127,7 +128,7 @@ async fn a_rebuild_is_not_noticed_by_searches_and_new_facts() {
                     .await;
             }
             let done = async || node.state().await.rebuilds == round;
-            broker.until("the rebuild", done).await;
+            eventually("it is rebuilt", PATIENCE, done).await;
         }
     };
     let bus = node.bus();
@@ -191,7 +192,7 @@ async fn a_crash_in_a_rebuild_leaves_the_index_as_it_was() {
         assert_eq!(state.rebuilds, 0, "the rebuild is done already");
         state.rebuild.is_some_and(|rebuild| rebuild.read > 2)
     };
-    broker.until("the middle of a rebuild", in_the_middle).await;
+    eventually("it is in the middle", PATIENCE, in_the_middle).await;
     node.kill().await;
     let half = folder.path().join("data.1");
     assert!(half.exists());
@@ -202,12 +203,12 @@ async fn a_crash_in_a_rebuild_leaves_the_index_as_it_was() {
         node.is_ok()
     };
     // What the dead node still had in its hands goes with it.
-    broker.until("the folder is free", opened).await;
+    eventually("the folder is free", PATIENCE, opened).await;
     assert!(!half.exists(), "the half-built index is left over");
     let node = Running::start(&broker, slow(folder.path())).await;
     assert_eq!(node.state().await.rebuild, None);
     check_holdings(&node, &calls).await;
-    node.rebuild_all(&broker, RebuildFrom::Start).await;
+    node.rebuild_all(RebuildFrom::Start).await;
     check_holdings(&node, &calls).await;
     node.stop().await;
     assert_eq!(broker.count(FactType::ConversationIndexed).await, 60);
@@ -232,7 +233,7 @@ async fn a_redriven_fact_is_indexed() {
     broker.wait_for(FactType::ConversationIndexed, 1).await;
     assert_eq!(found(&node, "password").await, [call.conversation()]);
     // The log has the fact three times now; it is one document, and is stated once.
-    node.rebuild_all(&broker, RebuildFrom::Start).await;
+    node.rebuild_all(RebuildFrom::Start).await;
     let holdings = node.holdings(&[call.conversation()]).await;
     assert_eq!((holdings.entries, holdings.held[0].documents), (1, 1));
     node.stop().await;
@@ -256,7 +257,7 @@ async fn a_later_revision_replaces_what_was_found() {
         Some(RebuildFrom::Start),
     ] {
         if let Some(from) = from {
-            node.rebuild_all(&broker, from).await;
+            node.rebuild_all(from).await;
         }
         assert_eq!(found(&node, "refund").await, [call.conversation()]);
         assert!(found(&node, "password").await.is_empty());
@@ -283,13 +284,13 @@ async fn from_a_place_on_only_later_facts_are_put_again() {
         let node = Running::start(&broker, IndexOptions::new(folder.path())).await;
         assert!(found(&node, "password").await.is_empty());
         let through = node.state().await.through;
-        node.rebuild_all(&broker, from).await;
+        node.rebuild_all(from).await;
         assert_eq!(found(&node, "password").await, [late], "{from:?}");
         assert_eq!(node.state().await.through, through);
         node.stop().await;
     }
     let node = Running::start(&broker, IndexOptions::new(folder.path())).await;
-    node.rebuild_all(&broker, RebuildFrom::Start).await;
+    node.rebuild_all(RebuildFrom::Start).await;
     assert_eq!(found(&node, "password").await.len(), 2);
     node.stop().await;
     assert_eq!(broker.count(FactType::ConversationIndexed).await, 2);
@@ -307,7 +308,7 @@ async fn a_conversation_whose_transcript_is_gone_survives_a_rebuild() {
     before.wait_for(FactType::ConversationIndexed, 1).await;
     node.stop().await;
     let node = Running::start(&after, IndexOptions::new(folder.path())).await;
-    node.rebuild_all(&after, RebuildFrom::Start).await;
+    node.rebuild_all(RebuildFrom::Start).await;
     assert_eq!(found(&node, "password").await, [call.conversation()]);
     node.stop().await;
     assert_eq!(after.count(FactType::ConversationFailed).await, 0);

@@ -19,6 +19,7 @@ fn turn(channel: u16, start_ms: u64, end_ms: u64, text: &str) -> Turn {
             start_ms: at(n),
             end_ms: at(n + 1),
             confidence: 1.0,
+            digit_starts_ms: Vec::new(),
         })
         .collect();
     let role = [Role::Agent, Role::Customer, Role::Unknown][usize::from(channel).min(2)];

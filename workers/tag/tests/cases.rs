@@ -19,6 +19,7 @@ fn turn(role: Role, text: &str, start_ms: u64) -> Turn {
         start_ms,
         end_ms: start_ms + 900,
         confidence: 1.0,
+        digit_starts_ms: Vec::new(),
     });
     Turn::new(u16::from(role == Role::Customer), role, words.collect()).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Whatever the text: no panic, and every mention is what the text says at its place.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
-use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
+use colloquy_contract::transcript::{Role, Transcript, Turn, Word, WordTimes};
 use colloquy_tag::{recognize, recognizer_names};
 
 /// Pieces that recognizers look for, and pieces that break careless ones.
@@ -130,6 +130,7 @@ impl Random {
             start_ms: index * 1000,
             end_ms: index * 1000 + 500,
             confidence: 0.5,
+            digit_starts_ms: Vec::new(),
         });
         let words = words.collect::<Vec<_>>();
         Turn::new(channel, Role::Unknown, words).unwrap()
@@ -193,6 +194,7 @@ fn nothing_and_almost_nothing() {
                 start_ms: 0,
                 end_ms: 0,
                 confidence: 0.0,
+                digit_starts_ms: Vec::new(),
             };
             check(&transcript(vec![
                 Turn::new(0, Role::Agent, vec![word; count]).unwrap(),
@@ -206,6 +208,7 @@ fn nothing_and_almost_nothing() {
         end_ms: 0,
         text: String::new(),
         words: Vec::new(),
+        word_times: WordTimes::Exact,
     };
     check(&transcript(vec![empty.clone(), empty]));
 }
@@ -224,6 +227,7 @@ fn digits_read_out_in_a_row_never_survive() {
             start_ms: 0,
             end_ms: 0,
             confidence: 1.0,
+            digit_starts_ms: Vec::new(),
         });
         let call = transcript(vec![Turn::new(0, Role::Customer, words.collect()).unwrap()]);
         let covered: usize = recognize(&call)

@@ -32,6 +32,7 @@ fn turn(turn: &Value) -> Turn {
         start_ms,
         end_ms: turn["end_ms"].as_u64().unwrap_or(start_ms),
         confidence: 1.0,
+        digit_starts_ms: Vec::new(),
     });
     let role = match text(turn, "role").as_str() {
         "agent" => Role::Agent,

@@ -2,16 +2,18 @@
 //!
 //! A greedy search is right nearly always and cheapest. Where its text repeats itself or is
 //! unlikely, OpenAI's program samples at rising temperatures. Sampling would give a recording that
-//! is handled twice two transcripts, so here the later attempts are deterministic as well: a beam,
-//! then a beam that may not repeat itself.
+//! is handled twice two transcripts, so here the later attempts are deterministic as well: a beam
+//! over all that Whisper can hear, then a beam that may not repeat itself.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use crate::error::EngineError;
-use crate::model::{Encoded, Hypothesis, Model, Search, Task};
+use crate::mel::HOP;
+use crate::model::{Encoded, Hearing, Hypothesis, Model, Search, Task, length_class};
 use crate::recording::SAMPLE_RATE;
 use crate::windows::Window;
 
@@ -20,6 +22,10 @@ pub(crate) type Sound = (Window, Vec<i16>);
 
 /// Text that compresses better than this repeats itself.
 const MAX_COMPRESSION: f32 = 2.4;
+/// So does text in which so many words in a row occur...
+const LOOP_WORDS: usize = 4;
+/// ...more often than this. People count, spell and insist, but not so.
+const MAX_LOOPS: usize = 3;
 /// Text whose tokens are less likely than this, on average, is doubtful.
 const MIN_LOG_PROBABILITY: f32 = -1.0;
 /// Doubtful text in a window that holds no speech with more than this probability is dropped.
@@ -50,8 +56,8 @@ pub(crate) enum Doubts {
 pub(crate) struct Decoded {
     /// One for each window.
     pub(crate) hypotheses: Vec<Hypothesis>,
-    /// How many windows were tried more than once.
-    pub(crate) retried: usize,
+    /// Whether each was tried more than once.
+    pub(crate) retried: Vec<bool>,
 }
 
 /// Writes down what is said in the windows of a batch.
@@ -90,13 +96,15 @@ pub(crate) fn decode(
         if open.is_empty() {
             break;
         }
-        // The encoder's output cannot be taken apart, and these windows are few: encode them anew.
-        let samples: Vec<&[i16]> = open.iter().map(|&at| batch[at].1.as_slice()).collect();
-        let encoded = model.encode(&samples)?;
-        let again = model.generate(&encoded, open.len(), task, search)?;
-        for (&at, candidate) in open.iter().zip(again) {
-            if Verdict::on(model, &candidate).is_better_than(Verdict::on(model, &hypotheses[at])) {
-                hypotheses[at] = candidate;
+        // The encoder's output cannot be taken apart, and these windows are few: encode them anew,
+        // one by one, for the whole 30 s take much memory.
+        for &at in &open {
+            let encoded = model.encode(&[&batch[at].1], Hearing::Whole)?;
+            for candidate in model.generate(&encoded, 1, task, search)? {
+                let verdict = Verdict::on(model, &candidate);
+                if verdict.is_better_than(Verdict::on(model, &hypotheses[at])) {
+                    hypotheses[at] = candidate;
+                }
             }
         }
     }
@@ -110,49 +118,43 @@ pub(crate) fn decode(
             hypothesis.tokens.clear();
         }
     }
+    let retried = (0..hypotheses.len())
+        .map(|at| doubtful.contains(&at))
+        .collect();
     Ok(Decoded {
         hypotheses,
-        retried: doubtful.len(),
+        retried,
     })
 }
 
-/// The most tokens that the longest window of a batch can hold: a loop ends there.
+/// The most tokens that a window of the batch's length class can hold: a loop ends there.
 fn token_limit(batch: &[Sound]) -> usize {
-    let longest = batch
-        .iter()
-        .map(|(window, _)| window.samples())
-        .max()
-        .unwrap_or(0);
-    let seconds = longest.div_ceil(SAMPLE_RATE as usize);
+    let longest = batch.iter().map(|(window, _)| window.samples()).max();
+    let seconds = length_class(longest.unwrap_or(0)) * HOP / SAMPLE_RATE as usize;
     (MIN_TOKENS + MAX_TOKENS_PER_SECOND * seconds).min(MAX_TOKENS)
 }
 
 /// How good a hypothesis is.
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
-    compression: f32,
+    repeats: bool,
     log_probability: f32,
 }
 
 impl Verdict {
     fn on(model: &Model, hypothesis: &Hypothesis) -> Self {
-        let compression = compression_ratio(&model.vocabulary.text(&hypothesis.tokens));
         Self {
-            compression,
+            repeats: repeats(&model.vocabulary.text(&hypothesis.tokens)),
             log_probability: hypothesis.log_probability,
         }
     }
 
-    fn repeats(self) -> bool {
-        self.compression > MAX_COMPRESSION
-    }
-
     fn is_good(self) -> bool {
-        !self.repeats() && self.log_probability >= MIN_LOG_PROBABILITY
+        !self.repeats && self.log_probability >= MIN_LOG_PROBABILITY
     }
 
     fn is_better_than(self, other: Self) -> bool {
-        match (self.repeats(), other.repeats()) {
+        match (self.repeats, other.repeats) {
             (false, true) => true,
             (true, false) => false,
             _ => self.log_probability > other.log_probability,
@@ -162,6 +164,21 @@ impl Verdict {
     fn is_nothing(self, no_speech: f32) -> bool {
         no_speech > MAX_NO_SPEECH && self.log_probability < MIN_LOG_PROBABILITY
     }
+}
+
+/// Whether a text goes in circles.
+fn repeats(text: &str) -> bool {
+    compression_ratio(text) > MAX_COMPRESSION || loops(text) > MAX_LOOPS
+}
+
+/// How often the words in a row that occur most often do.
+fn loops(text: &str) -> usize {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let mut counts = HashMap::new();
+    for row in words.windows(LOOP_WORDS) {
+        *counts.entry(row).or_insert(0) += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
 }
 
 /// How many times shorter zlib makes a text.
@@ -187,18 +204,23 @@ mod tests {
                       check with you which was the make and model of this one?";
         assert!(compression_ratio(speech) < MAX_COMPRESSION);
         assert!(compression_ratio("") < 1.0);
+        assert!(repeats(
+            "I see. Thank you very much. Thank you very much. Thank you very much. Thank you very much. Bye."
+        ));
+        assert!(!repeats("No, no, no, no, no. Yes, yes, yes."));
+        assert_eq!(loops("three words only"), 0);
     }
 
     #[test]
     fn text_without_loops_wins_then_the_likelier() {
-        let verdict = |compression, log_probability| Verdict {
-            compression,
+        let verdict = |repeats, log_probability| Verdict {
+            repeats,
             log_probability,
         };
-        assert!(verdict(1.0, -2.0).is_better_than(verdict(9.0, -0.1)));
-        assert!(!verdict(9.0, -0.1).is_better_than(verdict(1.0, -2.0)));
-        assert!(verdict(1.0, -0.5).is_better_than(verdict(1.0, -0.7)));
-        assert!(verdict(1.0, -1.5).is_nothing(0.9));
-        assert!(!verdict(1.0, -0.5).is_nothing(0.9));
+        assert!(verdict(false, -2.0).is_better_than(verdict(true, -0.1)));
+        assert!(!verdict(true, -0.1).is_better_than(verdict(false, -2.0)));
+        assert!(verdict(false, -0.5).is_better_than(verdict(false, -0.7)));
+        assert!(verdict(false, -1.5).is_nothing(0.9));
+        assert!(!verdict(false, -0.5).is_nothing(0.9));
     }
 }

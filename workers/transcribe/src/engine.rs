@@ -4,20 +4,25 @@
 //! speech gives no words; the same recording gives the same transcript; memory depends on the
 //! batch size, not on the recording's length (but for a few bytes per frame and word).
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use colloquy_contract::transcript::{Role, Transcript};
 
-use crate::decode::{Doubts, Sound, decode};
+use crate::batches::{Desk, Order};
+use crate::crew::{Crew, Equipment, Told};
+use crate::crosstalk::drop_echoes;
+use crate::decode::Sound;
 pub use crate::error::EngineError;
-use crate::model::{Encoded, Model, Task};
+use crate::listen::{self, Heard, hear_encoded};
+use crate::model::{Encoded, Hearing, Model, Task, length_class};
 pub use crate::recording::{Blocks, Pcm, Recording, SAMPLE_RATE};
-use crate::speech::{Span, stretches};
+use crate::speech::stretches;
 use crate::survey::{FRAME_SAMPLES, Survey};
 use crate::turns::turns;
 use crate::windows::{Collector, Window, pack};
-use crate::words::{TimedWord, is_spaced, words};
+use crate::words::TimedWord;
 
 /// The language of a recording without speech, by a model that has to detect it: undetermined.
 const NO_LANGUAGE: &str = "und";
@@ -31,6 +36,9 @@ pub enum ComputeType {
     Int8,
     /// 32-bit floating point.
     Float32,
+    /// 16-bit floating point with the range of 32 bits, where the machine computes with it
+    /// (AVX-512 BF16, AMX); elsewhere the inference library takes 32 bits.
+    Bfloat16,
     /// The fastest that this machine can do.
     Auto,
 }
@@ -40,11 +48,13 @@ pub enum ComputeType {
 pub struct EngineOptions {
     /// What the model computes with.
     pub compute_type: ComputeType,
-    /// Threads of a computation; all cores if not given.
+    /// Threads that compute; all cores if not given. They hear several batches at the same time, as
+    /// many as the model may have copies for (512 MB of them), for a batch gains little from a
+    /// second thread.
     pub threads: Option<NonZeroUsize>,
     /// Texts that are followed at once; 1 is a greedy search.
     pub beam_size: NonZeroUsize,
-    /// Windows that are transcribed at once. Each takes about 80 MB with the base model.
+    /// Windows in a batch. Each takes about 40 MB with the base model.
     pub batch_size: NonZeroUsize,
     /// The model's name for transcripts; its folder's name if not given.
     pub name: Option<String>,
@@ -56,7 +66,7 @@ impl Default for EngineOptions {
             compute_type: ComputeType::default(),
             threads: None,
             beam_size: NonZeroUsize::MIN,
-            batch_size: NonZeroUsize::MIN.saturating_add(7),
+            batch_size: NonZeroUsize::MIN.saturating_add(3),
             name: None,
         }
     }
@@ -95,16 +105,19 @@ pub struct Findings {
     pub windows: usize,
     /// Windows that were tried more than once, for a text that repeats itself or is unlikely.
     pub retried: usize,
-    /// Windows that were transcribed again in halves, for their text left out speech.
+    /// Windows that were transcribed again, for their text left out speech.
     pub heard_again: usize,
+    /// Segments whose words have no times of their own; none by this engine.
+    pub estimated: usize,
 }
 
 /// A loaded speech model.
 ///
-/// Safe to share: transcriptions that run at once take turns, batch by batch.
+/// Safe to share: transcriptions that run at once share batches and take turns.
 #[derive(Debug)]
 pub struct Engine {
     model: Model,
+    desk: Desk,
     beam: usize,
     batch: usize,
 }
@@ -117,10 +130,20 @@ impl Engine {
     pub fn load(model_dir: &Path, options: &EngineOptions) -> Result<Self, EngineError> {
         let model = Model::load(model_dir, options)?;
         Ok(Self {
+            desk: Desk::new(model.replicas()),
             model,
             beam: options.beam_size.get(),
             batch: options.batch_size.get(),
         })
+    }
+
+    fn equipment(&self) -> Equipment<'_> {
+        Equipment {
+            model: &self.model,
+            desk: &self.desk,
+            beam: self.beam,
+            batch: self.batch,
+        }
     }
 
     /// The model's name, as in transcripts.
@@ -155,26 +178,6 @@ impl Engine {
     }
 }
 
-/// How many windows are transcribed in halves at once.
-const HALVED: usize = 2;
-
-/// The speech in a window that its words leave out.
-fn left_out(window: &Window, words: &[TimedWord]) -> Vec<Span> {
-    let times: Vec<_> = words.iter().map(|word| word.samples.clone()).collect();
-    window.left_out(&times)
-}
-
-fn frames(spans: &[Span]) -> usize {
-    spans.iter().map(ExactSizeIterator::len).sum()
-}
-
-fn sounds(batch: &[Sound]) -> Vec<&[i16]> {
-    batch
-        .iter()
-        .map(|(_, samples)| samples.as_slice())
-        .collect()
-}
-
 /// One transcription.
 struct Job<'a> {
     engine: &'a Engine,
@@ -182,7 +185,9 @@ struct Job<'a> {
     progress: &'a dyn Fn(f32),
     cancel: &'a dyn Fn() -> bool,
     /// Known from the request, or from the first batch on.
-    task: Option<(String, Task)>,
+    task: Option<Task>,
+    /// Windows that wait for others of their length class, fewer than a batch of each.
+    classes: BTreeMap<usize, Vec<Sound>>,
     words: Vec<Vec<TimedWord>>,
     findings: Findings,
     done: usize,
@@ -201,25 +206,23 @@ impl<'a> Job<'a> {
             progress,
             cancel,
             task: None,
+            classes: BTreeMap::new(),
             words: Vec::new(),
             findings: Findings::default(),
             done: 0,
         };
         match &request.language {
-            Some(language) => job.set_language(language)?,
-            None if !engine.is_multilingual() => job.set_language("en")?,
+            Some(language) => drop(job.set_language(language)?),
+            None if !engine.is_multilingual() => drop(job.set_language("en")?),
             None => {}
         }
         Ok(job)
     }
 
-    fn set_language(&mut self, language: &str) -> Result<(), EngineError> {
-        let task = self
-            .engine
-            .model
-            .task(language, self.request.vocabulary.as_deref())?;
-        self.task = Some((language.to_owned(), task));
-        Ok(())
+    fn set_language(&mut self, language: &str) -> Result<Task, EngineError> {
+        let vocabulary = self.request.vocabulary.as_deref();
+        let task = self.engine.model.task(language, vocabulary)?;
+        Ok(self.task.insert(task).clone())
     }
 
     /// The windows of each channel; none for a channel that is a copy.
@@ -243,7 +246,7 @@ impl<'a> Job<'a> {
         windows
     }
 
-    /// Reads the recording again, and transcribes its windows batch by batch.
+    /// Reads the recording again, and has its windows heard batch by batch.
     fn read(
         &mut self,
         recording: &dyn Recording,
@@ -252,6 +255,24 @@ impl<'a> Job<'a> {
         if self.findings.windows == 0 {
             return Ok(());
         }
+        let equipment = self.engine.equipment();
+        std::thread::scope(|scope| {
+            let mut crew = Crew::start(scope, equipment);
+            self.read_windows(recording, windows, &mut crew)?;
+            self.give_rest(&mut crew)?;
+            while let Some(told) = crew.next() {
+                self.note(told)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn read_windows(
+        &mut self,
+        recording: &dyn Recording,
+        windows: Vec<Vec<Window>>,
+        crew: &mut Crew,
+    ) -> Result<(), EngineError> {
         let mut collectors: Vec<Collector> = windows.into_iter().map(Collector::new).collect();
         let mut ready: Vec<Sound> = Vec::new();
         let (mut block, mut channel) = (Vec::new(), Vec::new());
@@ -268,114 +289,99 @@ impl<'a> Job<'a> {
                 channel.extend(block.iter().skip(at).step_by(count));
                 collector.take(&channel, &mut ready);
             }
-            while ready.len() >= self.engine.batch {
-                let batch: Vec<Sound> = ready.drain(..self.engine.batch).collect();
-                self.transcribe_batch(&batch)?;
-            }
+            self.sort(&mut ready, crew)?;
         }
         ready.extend(collectors.iter_mut().filter_map(Collector::finish));
-        ready
-            .chunks(self.engine.batch)
-            .try_for_each(|batch| self.transcribe_batch(batch))
+        self.sort(&mut ready, crew)
     }
 
-    fn transcribe_batch(&mut self, batch: &[Sound]) -> Result<(), EngineError> {
+    /// Puts windows that came to their length classes, and gives every full class to the crew.
+    fn sort(&mut self, ready: &mut Vec<Sound>, crew: &mut Crew) -> Result<(), EngineError> {
+        for sound in ready.drain(..) {
+            let class = length_class(sound.1.len());
+            let sounds = self.classes.entry(class).or_default();
+            sounds.push(sound);
+            if sounds.len() == self.engine.batch {
+                let sounds = std::mem::take(sounds);
+                self.give(class, sounds, crew)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what fills no batch, so that the whole crew has a part of it. The longest first: the
+    /// language is detected best from them.
+    fn give_rest(&mut self, crew: &mut Crew) -> Result<(), EngineError> {
+        while let Some((columns, mut sounds)) = self.classes.pop_last() {
+            let part = sounds.len().div_ceil(self.engine.model.replicas()).max(1);
+            while !sounds.is_empty() {
+                let rest = sounds.split_off(part.min(sounds.len()));
+                self.give(columns, sounds, crew)?;
+                sounds = rest;
+            }
+        }
+        Ok(())
+    }
+
+    fn give(
+        &mut self,
+        columns: usize,
+        sounds: Vec<Sound>,
+        crew: &mut Crew,
+    ) -> Result<(), EngineError> {
         if (self.cancel)() {
             return Err(EngineError::Cancelled);
         }
-        let encoded = self.engine.model.encode(&sounds(batch))?;
-        let (language, task) = self.task(&encoded)?;
-        let spaced = is_spaced(&language);
-        let heard = self.understand(batch, &encoded, &task, spaced, Doubts::Keep)?;
-        let heard = self.hear_again(batch, heard, &task, spaced)?;
-        for (said, (window, _)) in heard.into_iter().zip(batch) {
-            self.words[window.channel].extend(said);
+        let Some(task) = self.task.clone() else {
+            let channels = sounds.iter().map(|(window, _)| window.channel).collect();
+            let engine = self.engine;
+            let heard = engine.desk.alone(|| self.hear_first(columns, sounds));
+            return self.note((channels, heard));
+        };
+        let told = crew.give(Order {
+            task,
+            columns,
+            sounds,
+        });
+        told.into_iter().try_for_each(|told| self.note(told))
+    }
+
+    /// Takes what was heard in some windows.
+    fn note(&mut self, (channels, heard): Told) -> Result<(), EngineError> {
+        for (channel, window) in channels.into_iter().zip(heard?.windows) {
+            self.findings.retried += usize::from(window.retried);
+            self.findings.heard_again += usize::from(window.heard_again);
+            self.words[channel].extend(window.words);
+            self.done += 1;
         }
-        self.done += batch.len();
         (self.progress)(self.done as f32 / self.findings.windows as f32);
         Ok(())
     }
 
-    /// Transcribes windows whose text leaves out speech again, in halves, and takes the halves'
-    /// text where it leaves out less. Models at times end a text long before the sound, and its
-    /// words then have the wrong times, too.
-    fn hear_again(
-        &mut self,
-        batch: &[Sound],
-        mut heard: Vec<Vec<TimedWord>>,
-        task: &Task,
-        spaced: bool,
-    ) -> Result<Vec<Vec<TimedWord>>, EngineError> {
-        let (mut owners, mut halves) = (Vec::new(), Vec::new());
-        for (at, ((window, sound), said)) in batch.iter().zip(&heard).enumerate() {
-            let left = left_out(window, said);
-            // Without any words, the model heard no speech, and may be right.
-            let first = left.first().filter(|_| !said.is_empty());
-            if let Some(parts) = first.and_then(|first| window.halves(sound, first.start)) {
-                owners.push(at);
-                halves.extend(parts);
-            }
-        }
-        self.findings.heard_again += owners.len();
-        for (owners, halves) in owners.chunks(HALVED).zip(halves.chunks(2 * HALVED)) {
-            if (self.cancel)() {
-                return Err(EngineError::Cancelled);
-            }
-            let encoded = self.engine.model.encode(&sounds(halves))?;
-            let again = self.understand(halves, &encoded, task, spaced, Doubts::Drop)?;
-            for (&owner, parts) in owners.iter().zip(again.chunks(2)) {
-                let window = &batch[owner].0;
-                let said = parts.concat();
-                if frames(&left_out(window, &said)) < frames(&left_out(window, &heard[owner])) {
-                    heard[owner] = said;
-                }
-            }
-        }
-        Ok(heard)
+    /// Hears the first batch of a recording whose language is not known yet, and detects it.
+    fn hear_first(&mut self, columns: usize, sounds: Vec<Sound>) -> Result<Heard, EngineError> {
+        let Engine { model, beam, .. } = self.engine;
+        let encoded = model.encode(&listen::sounds(&sounds), Hearing::Sound(columns))?;
+        let task = self.detect(&encoded)?;
+        let order = Order {
+            task,
+            columns,
+            sounds,
+        };
+        hear_encoded(model, *beam, &order, &encoded)
     }
 
-    /// The words of each window.
-    fn understand(
-        &mut self,
-        batch: &[Sound],
-        encoded: &Encoded,
-        task: &Task,
-        spaced: bool,
-        doubts: Doubts,
-    ) -> Result<Vec<Vec<TimedWord>>, EngineError> {
-        let model = &self.engine.model;
-        let decoded = decode(model, encoded, batch, task, self.engine.beam, doubts)?;
-        self.findings.retried += decoded.retried;
-        let tokens: Vec<Vec<usize>> = decoded.hypotheses.into_iter().map(|h| h.tokens).collect();
-        let lengths: Vec<usize> = batch.iter().map(|(_, sound)| sound.len()).collect();
-        let alignments = model.align(encoded, task, &tokens, &lengths)?;
-        let windows = batch.iter().map(|(window, _)| window);
-        Ok(windows
-            .zip(tokens.iter().zip(&alignments))
-            .map(|(window, (tokens, alignment))| {
-                words(&model.vocabulary, spaced, window, tokens, alignment)
-            })
-            .collect())
-    }
-
-    /// The task, its language detected from the first batch if need be.
-    fn task(&mut self, encoded: &Encoded) -> Result<(String, Task), EngineError> {
-        if self.task.is_none() {
-            let mut sums: Vec<(String, f32)> = Vec::new();
-            for (language, probability) in
-                self.engine.model.languages(encoded)?.into_iter().flatten()
-            {
-                match sums.iter_mut().find(|(known, _)| *known == language) {
-                    Some((_, sum)) => *sum += probability,
-                    None => sums.push((language, probability)),
-                }
+    /// The task, in the language that is likeliest over all of these windows.
+    fn detect(&mut self, encoded: &Encoded) -> Result<Task, EngineError> {
+        let mut sums: Vec<(String, f32)> = Vec::new();
+        for (language, probability) in self.engine.model.languages(encoded)?.into_iter().flatten() {
+            match sums.iter_mut().find(|(known, _)| *known == language) {
+                Some((_, sum)) => *sum += probability,
+                None => sums.push((language, probability)),
             }
-            let likeliest = sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-            self.set_language(
-                &likeliest.map_or_else(|| "en".to_owned(), |(language, _)| language),
-            )?;
         }
-        self.task.clone().ok_or(EngineError::Cancelled)
+        let likeliest = sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        self.set_language(&likeliest.map_or_else(|| "en".to_owned(), |(language, _)| language))
     }
 
     fn finish(mut self, survey: &Survey, roles: &[Role]) -> Transcription {
@@ -389,12 +395,17 @@ impl<'a> Job<'a> {
             }
         }
         (self.progress)(1.0);
-        let words = std::mem::take(&mut self.words);
+        let mut words = std::mem::take(&mut self.words);
+        // Windows of different lengths were heard in another order than they were said.
+        for channel in &mut words {
+            channel.sort_by_key(|word| word.samples.start);
+        }
+        drop_echoes(&mut words, &survey.frames);
         let transcript = Transcript {
             version: Transcript::VERSION,
             language: self
                 .task
-                .map_or_else(|| NO_LANGUAGE.to_owned(), |(language, _)| language),
+                .map_or_else(|| NO_LANGUAGE.to_owned(), |task| task.language().to_owned()),
             duration_ms: survey.samples * 1_000 / u64::from(SAMPLE_RATE),
             model: self.engine.model.name.clone(),
             turns: turns(words, &channels),

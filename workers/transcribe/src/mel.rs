@@ -50,16 +50,16 @@ impl Mel {
 
     /// The spectrogram of up to 30 s of samples, silence after them.
     ///
-    /// Appends `bands` rows of [`COLUMNS`] values to `out`.
-    pub(crate) fn append(&self, samples: &[i16], out: &mut Vec<f32>) {
+    /// Appends `bands` rows of `columns` values to `out`.
+    pub(crate) fn append(&self, samples: &[i16], columns: usize, out: &mut Vec<f32>) {
         let first = out.len();
         let floor = FLOOR.log10();
-        out.resize(first + self.bands.len() * COLUMNS, floor);
+        out.resize(first + self.bands.len() * columns, floor);
         let mut input = self.transform.make_input_vec();
         let mut output = self.transform.make_output_vec();
         let mut scratch = self.transform.make_scratch_vec();
         let mut largest = floor;
-        for column in self.sounding(samples.len()) {
+        for column in sounding(samples.len(), columns) {
             self.window(samples, column, &mut input);
             // The buffers were made by the transform itself, so their lengths are right.
             let _ = self
@@ -68,17 +68,12 @@ impl Mel {
             for (row, band) in self.bands.iter().enumerate() {
                 let value = band.power(&output).max(FLOOR).log10();
                 largest = largest.max(value);
-                out[first + row * COLUMNS + column] = value;
+                out[first + row * columns + column] = value;
             }
         }
         for value in &mut out[first..] {
             *value = (value.max(largest - 8.0) + 4.0) / 4.0;
         }
-    }
-
-    /// The columns that hear any of so many samples; the others are silence.
-    fn sounding(&self, samples: usize) -> Range<usize> {
-        0..(samples + FFT / 2).div_ceil(HOP).min(COLUMNS)
     }
 
     /// The windowed samples around a column's centre, mirrored at the start.
@@ -92,6 +87,11 @@ impl Mel {
             *value = f32::from(sample) / 32_768.0 * weight;
         }
     }
+}
+
+/// The columns that hear any of so many samples; the others are silence.
+fn sounding(samples: usize, columns: usize) -> Range<usize> {
+    0..(samples + FFT / 2).div_ceil(HOP).min(columns)
 }
 
 impl Band {
@@ -194,7 +194,7 @@ mod tests {
             serde_json::from_str(include_str!("../tests/mel.json")).unwrap();
         for reference in references {
             let mut out = Vec::new();
-            Mel::new(reference.bands).append(&signal(), &mut out);
+            Mel::new(reference.bands).append(&signal(), COLUMNS, &mut out);
             assert_eq!(out.len(), reference.bands * COLUMNS);
             for Column { column, values } in reference.columns {
                 for (row, expected) in values.into_iter().enumerate() {
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn silence_is_flat() {
         let mut out = Vec::new();
-        Mel::new(80).append(&[0; 16_000], &mut out);
+        Mel::new(80).append(&[0; 16_000], COLUMNS, &mut out);
         assert!(out.iter().all(|&value| value == -1.5));
     }
 }

@@ -20,6 +20,14 @@ const MAX_POSITIONS: usize = 448;
 /// Width of the median filter over attention weights, as in OpenAI's word times.
 const MEDIAN_WIDTH: i64 = 7;
 
+/// Columns of silence after what sounds, 3 s. With 1 s, texts more often go astray.
+const SILENCE: usize = 300;
+/// Columns from one length class to the next.
+const CLASS: usize = 200;
+
+/// What the weights of all copies of a model may take in bytes, as long as there are several.
+const WEIGHTS: u64 = 512 << 20;
+
 /// A loaded model. Calls from several threads queue for it.
 pub(crate) struct Model {
     whisper: Whisper,
@@ -32,14 +40,43 @@ pub(crate) struct Model {
 pub(crate) struct Encoded(StorageView<'static>);
 
 /// The task that stands before the text: language and kind of output.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Task {
+    language: String,
     /// Tokens of the request's vocabulary, if any.
     pub(crate) prompt: Vec<String>,
     /// From the start of the transcript on.
     pub(crate) tokens: Vec<String>,
     /// The same in numbers.
     pub(crate) ids: Vec<usize>,
+}
+
+/// How much the encoder hears of a window.
+///
+/// Whisper was trained on 30 s, silence where nobody spoke. Its attention costs the square of that,
+/// so a shorter silence saves most of the work; but now and then a text goes astray for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// So many columns of spectrogram: the windows' [`length_class`].
+    Sound(usize),
+    /// The 30 s of the training.
+    Whole,
+}
+
+impl Hearing {
+    const fn columns(self) -> usize {
+        match self {
+            Self::Sound(columns) => columns,
+            Self::Whole => COLUMNS,
+        }
+    }
+}
+
+/// How many columns of spectrogram a window of so many samples is heard with: what sounds, and a
+/// little silence by which the model knows the end, in steps.
+pub(crate) fn length_class(samples: usize) -> usize {
+    let sounding = samples.div_ceil(HOP) + SILENCE;
+    sounding.next_multiple_of(CLASS).min(COLUMNS)
 }
 
 /// How hard to search for the text.
@@ -50,6 +87,13 @@ pub(crate) struct Search {
     pub(crate) unique_ngram: usize,
     /// The most tokens of text.
     pub(crate) max_tokens: usize,
+}
+
+impl Task {
+    /// The language that is spoken, ISO 639-1.
+    pub(crate) fn language(&self) -> &str {
+        &self.language
+    }
 }
 
 /// What the decoder heard in a window.
@@ -85,10 +129,14 @@ impl Model {
     pub(crate) fn load(folder: &Path, options: &EngineOptions) -> Result<Self, EngineError> {
         check_folder(folder)?;
         let vocabulary = Vocabulary::read(folder)?;
+        let threads = options.threads.map_or_else(cores, NonZeroUsize::get);
+        let replicas = replicas(folder, threads);
         let config = Config {
             device: Device::CPU,
             compute_type: compute_type(options.compute_type),
-            num_threads_per_replica: options.threads.map_or_else(cores, NonZeroUsize::get),
+            // Each mention of the device is a copy of the weights.
+            device_indices: vec![0; replicas],
+            num_threads_per_replica: threads / replicas,
             ..Config::default()
         };
         let whisper = Whisper::new(folder, config).map_err(|source| EngineError::ModelLoad {
@@ -107,6 +155,11 @@ impl Model {
             vocabulary,
             name,
         })
+    }
+
+    /// How many batches it hears at the same time.
+    pub(crate) fn replicas(&self) -> usize {
+        self.whisper.num_replicas()
     }
 
     /// Whether the model knows more languages than English.
@@ -139,6 +192,7 @@ impl Model {
             None => Vec::new(),
         };
         Ok(Task {
+            language: language.to_owned(),
             prompt,
             tokens,
             ids: ids.ok_or_else(unknown)?,
@@ -146,13 +200,18 @@ impl Model {
     }
 
     /// Runs the encoder over windows of samples.
-    pub(crate) fn encode(&self, windows: &[&[i16]]) -> Result<Encoded, EngineError> {
+    pub(crate) fn encode(
+        &self,
+        windows: &[&[i16]],
+        hearing: Hearing,
+    ) -> Result<Encoded, EngineError> {
         let bands = self.whisper.n_mels();
-        let mut features = Vec::with_capacity(windows.len() * bands * COLUMNS);
+        let columns = hearing.columns();
+        let mut features = Vec::with_capacity(windows.len() * bands * columns);
         windows
             .iter()
-            .for_each(|samples| self.mel.append(samples, &mut features));
-        let shape = [windows.len(), bands, COLUMNS];
+            .for_each(|samples| self.mel.append(samples, columns, &mut features));
+        let shape = [windows.len(), bands, columns];
         let view = StorageView::new(&shape, &mut features, Device::CPU)
             .map_err(failed("prepare the spectrogram"))?;
         self.whisper
@@ -290,6 +349,16 @@ fn check_folder(folder: &Path) -> Result<(), EngineError> {
     })
 }
 
+/// How many copies of the model so many threads share: a batch gains little from a second thread,
+/// but large weights are not to be held twice.
+fn replicas(folder: &Path, threads: usize) -> usize {
+    let weights = std::fs::metadata(folder.join(REQUIRED[0])).map_or(0, |file| file.len());
+    let copies = WEIGHTS / weights.max(1);
+    usize::try_from(copies)
+        .unwrap_or(usize::MAX)
+        .clamp(1, threads)
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
@@ -299,6 +368,7 @@ fn compute_type(wanted: ComputeType) -> ct2rs::sys::ComputeType {
         ComputeType::Auto => ct2rs::sys::ComputeType::AUTO,
         ComputeType::Int8 => ct2rs::sys::ComputeType::INT8,
         ComputeType::Float32 => ct2rs::sys::ComputeType::FLOAT32,
+        ComputeType::Bfloat16 => ct2rs::sys::ComputeType::BFLOAT16,
     }
 }
 
@@ -310,8 +380,25 @@ fn failed<E: Into<Cause>>(operation: &'static str) -> impl FnOnce(E) -> EngineEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A task in a language.
+    pub(crate) fn task(language: &str) -> Task {
+        Task {
+            language: language.to_owned(),
+            prompt: Vec::new(),
+            tokens: Vec::new(),
+            ids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn windows_of_about_the_same_length_are_of_one_class() {
+        assert_eq!(length_class(0), 200);
+        assert_eq!(length_class(16_000 * 15), length_class(16_000 * 15 + 8_000));
+        assert_eq!(length_class(16_000 * 30), COLUMNS);
+    }
 
     #[test]
     fn tokens_begin_where_the_path_first_meets_them() {

@@ -13,24 +13,72 @@ use colloquy_contract::{
     Bucket, Fact,
     facts::{ConversationDecoded, ConversationRejected, ConversationTranscribed},
     transcript::Transcript,
+    vocabulary::Vocabulary,
 };
 
 use crate::{
     engine::{Engine, EngineError, Request, Transcription},
     error::Cause,
     recording::{Blocks, Recording},
+    remote::{RemoteEngine, RemoteError},
+    terms::{Vocabularies, prompt},
 };
 
 /// The service.
 #[derive(Debug)]
 pub struct TranscribeService {
-    engine: Arc<Engine>,
+    speech: Speech,
+    vocabularies: Vocabularies,
+}
+
+/// What understands speech.
+#[derive(Debug)]
+enum Speech {
+    Local(Arc<Engine>),
+    Remote(Arc<RemoteEngine>),
 }
 
 impl TranscribeService {
     /// A service with this engine.
-    pub const fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            speech: Speech::Local(engine),
+            vocabularies: Vocabularies::default(),
+        }
+    }
+
+    /// A service that has a server understand speech.
+    pub fn remote(engine: Arc<RemoteEngine>) -> Self {
+        Self {
+            speech: Speech::Remote(engine),
+            vocabularies: Vocabularies::default(),
+        }
+    }
+
+    /// The same, with names and terms to expect in the calls of each account.
+    #[must_use]
+    pub fn with_vocabularies(self, vocabularies: Vocabularies) -> Self {
+        Self {
+            vocabularies,
+            ..self
+        }
+    }
+
+    /// The names and terms to expect: those of the call, from the vault, and of its account.
+    async fn vocabulary(
+        &self,
+        decoded: &ConversationDecoded,
+        context: &Context,
+    ) -> Result<Option<String>, Failure> {
+        let call = match &decoded.vocabulary {
+            Some(reference) => {
+                let document: Vocabulary = context.read_document(reference).await?;
+                document.terms
+            }
+            None => Vec::new(),
+        };
+        let account = self.vocabularies.of(context.scope().account());
+        Ok(prompt(&call, account))
     }
 
     async fn transcribe(
@@ -38,14 +86,64 @@ impl TranscribeService {
         path: PathBuf,
         request: Request,
         context: &Context,
-    ) -> Result<Result<Transcription, EngineError>, Failure> {
-        let engine = self.engine.clone();
-        context
-            .blocking(move |cancel| {
-                let recording = FlacRecording::open(&path)?;
-                engine.transcribe(&recording, &request, &|_| {}, cancel)
-            })
-            .await
+    ) -> Result<Heard, Failure> {
+        match &self.speech {
+            Speech::Local(engine) => {
+                let engine = engine.clone();
+                let transcribed = context.blocking(move |cancel| {
+                    let recording = FlacRecording::open(&path)?;
+                    engine.transcribe(&recording, &request, &|_| {}, cancel)
+                });
+                transcribed.await?.map_or_else(not_heard, Heard::it)
+            }
+            Speech::Remote(engine) => {
+                let recording = match FlacRecording::open(&path) {
+                    Ok(recording) => Arc::new(recording),
+                    Err(error) => return not_heard(error),
+                };
+                let transcribed = engine.transcribe(recording, &request, &context.cancel);
+                transcribed.await.map_or_else(not_heard_there, Heard::it)
+            }
+        }
+    }
+}
+
+/// What became of a recording.
+enum Heard {
+    Words(Box<Transcription>),
+    /// It cannot be used.
+    Rejected(Box<Fact>),
+}
+
+impl Heard {
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "stands beside those that tell failures"
+    )]
+    fn it(transcription: Transcription) -> Result<Self, Failure> {
+        Ok(Self::Words(Box::new(transcription)))
+    }
+}
+
+/// What a failure of an engine means for the recording.
+fn not_heard(error: EngineError) -> Result<Heard, Failure> {
+    match error {
+        EngineError::Cancelled => Err(Failure::Cancelled),
+        EngineError::UnknownLanguage { .. } | EngineError::TooLarge { .. } => {
+            Ok(Heard::Rejected(Box::new(rejection(&error))))
+        }
+        error => Err(Failure::retry(error)),
+    }
+}
+
+/// The same of a server. Only what it refuses while it takes other recordings is given up at once;
+/// what was its own fault has been waited for long enough to hand the recording back.
+fn not_heard_there(error: RemoteError) -> Result<Heard, Failure> {
+    match error {
+        RemoteError::Recording(error) => not_heard(error),
+        RemoteError::Cancelled => Err(Failure::Cancelled),
+        RemoteError::Refused { .. } => Err(Failure::permanent(error)),
+        error => Err(Failure::retry(error)),
     }
 }
 
@@ -55,8 +153,12 @@ impl Service for TranscribeService {
 
     fn policy(&self) -> Policy {
         Policy {
-            // The engine takes turns batch by batch; a second one fetches and stores meanwhile.
-            concurrency: 2,
+            concurrency: match self.speech {
+                // It takes turns batch by batch; a second one fetches and stores meanwhile.
+                Speech::Local(_) => 2,
+                // Its own limit of requests is what counts; short calls leave it room.
+                Speech::Remote(_) => 4,
+            },
             deadline: Duration::from_secs(4 * 3_600),
             ..Policy::default()
         }
@@ -72,18 +174,14 @@ impl Service for TranscribeService {
         let request = Request {
             language: decoded.call.language.clone(),
             roles: decoded.call.channel_roles.clone(),
-            vocabulary: None,
+            vocabulary: self.vocabulary(&decoded, context).await?,
         };
         let Transcription {
             transcript,
             findings,
         } = match self.transcribe(path, request, context).await? {
-            Ok(transcription) => transcription,
-            Err(EngineError::Cancelled) => return Err(Failure::Cancelled),
-            Err(error @ (EngineError::UnknownLanguage { .. } | EngineError::TooLarge { .. })) => {
-                return Ok(vec![rejection(&error)]);
-            }
-            Err(error) => return Err(Failure::retry(error)),
+            Heard::Words(transcription) => *transcription,
+            Heard::Rejected(fact) => return Ok(vec![*fact]),
         };
         tracing::debug!(?findings, "transcribed");
         let words = u32::try_from(transcript.word_count()).unwrap_or(u32::MAX);
@@ -119,16 +217,22 @@ fn rejection(error: &EngineError) -> Fact {
 }
 
 /// The platform's FLAC as a recording that can be read again and again.
-struct FlacRecording<'a> {
-    path: &'a Path,
+#[derive(Debug)]
+pub struct FlacRecording {
+    path: PathBuf,
     channels: usize,
 }
 
-impl<'a> FlacRecording<'a> {
-    fn open(path: &'a Path) -> Result<Self, EngineError> {
+impl FlacRecording {
+    /// The recording in a file that the decode worker made.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is no such FLAC.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
         let channels = reader(path)
             .map_err(|source| EngineError::ReadRecording { source })?
             .channels();
+        let path = path.to_owned();
         Ok(Self { path, channels })
     }
 }
@@ -137,13 +241,13 @@ fn reader(path: &Path) -> Result<FlacReader<'static>, Cause> {
     Ok(FlacReader::new(File::open(path)?)?)
 }
 
-impl Recording for FlacRecording<'_> {
+impl Recording for FlacRecording {
     fn channels(&self) -> usize {
         self.channels
     }
 
     fn open(&self) -> Result<Box<dyn Blocks + '_>, Cause> {
-        Ok(Box::new(FlacBlocks(reader(self.path)?)))
+        Ok(Box::new(FlacBlocks(reader(&self.path)?)))
     }
 }
 

@@ -38,13 +38,15 @@ pub(crate) fn turns(channels: Vec<Vec<TimedWord>>, roles: &[Role]) -> Vec<Turn> 
     turns
 }
 
-fn word(timed: TimedWord) -> Word {
+/// A word as it stands in a transcript.
+pub(crate) fn word(timed: TimedWord) -> Word {
     let ms = |sample: usize| (sample as u64 * 1_000).div_ceil(u64::from(SAMPLE_RATE));
     Word {
         text: timed.text,
         start_ms: ms(timed.samples.start),
         end_ms: ms(timed.samples.end),
         confidence: timed.confidence,
+        digit_starts_ms: timed.digits.into_iter().map(ms).collect(),
     }
 }
 
@@ -86,6 +88,7 @@ mod tests {
             text: text.to_owned(),
             samples: start * 16..end * 16,
             confidence: 0.9,
+            digits: Vec::new(),
         };
         words.iter().map(word).collect()
     }
@@ -129,6 +132,7 @@ mod tests {
                 text: "on".to_owned(),
                 samples: at * 8_000..at * 8_000 + 8_000,
                 confidence: 1.0,
+                digits: Vec::new(),
             })
             .collect();
         let turns = turns(vec![words], &[Role::Agent]);

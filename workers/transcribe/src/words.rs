@@ -21,6 +21,8 @@ pub(crate) struct TimedWord {
     pub(crate) text: String,
     pub(crate) samples: Range<usize>,
     pub(crate) confidence: f32,
+    /// Where each digit begins, if there are several.
+    pub(crate) digits: Vec<usize>,
 }
 
 const fn samples_in_ms(ms: usize) -> usize {
@@ -83,7 +85,10 @@ pub(crate) fn words(
     stretch(&mut placed, window);
     placed
         .into_iter()
-        .map(|placed| placed.word(alignment))
+        .map(|placed| {
+            let digits = digits(vocabulary, window, &placed, tokens, alignment);
+            placed.word(alignment, digits)
+        })
         .collect()
 }
 
@@ -222,7 +227,7 @@ impl Placed {
         self.samples.end = self.samples.end.max(self.samples.start + SHORTEST);
     }
 
-    fn word(self, alignment: &Alignment) -> TimedWord {
+    fn word(self, alignment: &Alignment, digits: Vec<usize>) -> TimedWord {
         let probabilities = alignment
             .probabilities
             .get(self.written.said)
@@ -233,8 +238,62 @@ impl Placed {
             text: self.written.text,
             samples: self.samples,
             confidence,
+            digits,
         }
     }
+}
+
+/// Where each digit of a number begins: its token's speech, shared by the digits that it spells.
+fn digits(
+    vocabulary: &Vocabulary,
+    window: &Window,
+    placed: &Placed,
+    tokens: &[usize],
+    alignment: &Alignment,
+) -> Vec<usize> {
+    if !placed.is_number() {
+        return Vec::new();
+    }
+    let (first, last) = (placed.samples.start, placed.samples.end.saturating_sub(1));
+    let mut begins = first;
+    let mut found = Vec::new();
+    for at in placed.written.said.clone() {
+        let spelled = vocabulary.spelling(tokens.get(at).copied().unwrap_or(usize::MAX));
+        let count = spelled.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let bound = |at: usize| alignment.bounds.get(at).copied().unwrap_or(0);
+        let speech = spoken(window, bound(at)..bound(at + 1));
+        let length: usize = speech.iter().map(ExactSizeIterator::len).sum();
+        for digit in 0..count {
+            let begin = along(&speech, length * digit / count).unwrap_or(begins);
+            begins = begin.clamp(begins, last.max(begins));
+            found.push(begins);
+        }
+    }
+    found
+}
+
+/// The speech in a part of the window, in samples of the recording.
+fn spoken(window: &Window, samples: Range<usize>) -> Vec<Range<usize>> {
+    window
+        .in_recording(samples)
+        .flat_map(|part| (0..window.speech.len()).map(move |at| (at, part.clone())))
+        .map(|(at, part)| {
+            let speech = with_margins(window, at);
+            part.start.max(speech.start)..part.end.min(speech.end)
+        })
+        .filter(|common| !common.is_empty())
+        .collect()
+}
+
+/// The sample that so many samples of these ranges lie before.
+fn along(ranges: &[Range<usize>], mut before: usize) -> Option<usize> {
+    for range in ranges {
+        if before < range.len() {
+            return Some(range.start + before);
+        }
+        before -= range.len();
+    }
+    None
 }
 
 /// A stretch of the window's speech in samples of the recording, with the margins that its piece
@@ -388,6 +447,17 @@ mod tests {
         let bounds: Vec<usize> = (0..=tokens.len()).map(|at| at * 100).collect();
         let words = all(tokens, &window(1_000, &[0..1_000]), &bounds);
         words.into_iter().map(|word| word.text).collect()
+    }
+
+    #[test]
+    fn digits_share_their_tokens_time_and_pauses_have_none() {
+        let window = window(1_000, &[0..50, 100..200]);
+        let words = all(&["Ġ45", "32", "-", "1", "Ġis"], &window, &[0, 1_600, 2_000, 2_000, 2_400, 3_000]);
+        assert_eq!(words[0].text, "4532-1");
+        let ms: Vec<usize> = words[0].digits.iter().map(|&sample| sample / 16).collect();
+        // The first token's speech: 864 ms, and 64 ms after the pause.
+        assert_eq!(ms, [0, 432, 1_600, 1_800, 2_000]);
+        assert!(words[1].digits.is_empty());
     }
 
     #[test]

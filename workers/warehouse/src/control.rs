@@ -1,9 +1,6 @@
 //! What operators ask: how the warehouse stands, and to build it anew.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use colloquy_bus::{Bus, CancellationToken};
 use colloquy_contract::control::{
@@ -12,7 +9,6 @@ use colloquy_contract::control::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -20,9 +16,6 @@ use crate::{
     generation::{Shared, lock},
     ingest::{Progress, blocking},
 };
-
-/// Pause after a subject could not be served.
-const SERVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A request to rebuild, and whom to tell that it began, or why not.
 pub(crate) type Command = (RebuildFrom, oneshot::Sender<Result<(), String>>);
@@ -98,8 +91,8 @@ impl Control {
             async move { control.rebuild(request.from).await }.boxed()
         };
         tokio::join!(
-            serve_for_ever(bus, WAREHOUSE_STATE, stop, state),
-            serve_for_ever(bus, WAREHOUSE_REBUILD, stop, rebuild),
+            bus.keep_serving(WAREHOUSE_STATE, stop, state),
+            bus.keep_serving(WAREHOUSE_REBUILD, stop, rebuild),
         );
     }
 
@@ -150,26 +143,6 @@ impl RebuildStanding {
             read: now().map(|progress| progress.read).sum(),
             pending: now().filter_map(|progress| progress.pending).sum(),
             started_at: self.started_at,
-        }
-    }
-}
-
-async fn serve_for_ever<Q, F>(bus: &Bus, subject: &'static str, stop: &CancellationToken, answer: F)
-where
-    Q: DeserializeOwned + Send + 'static,
-    F: Fn(Q) -> BoxFuture<'static, ModelState> + Send + Sync + Clone + 'static,
-{
-    while !stop.is_cancelled() {
-        if let Err(error) = bus.serve(subject, stop.clone(), answer.clone()).await {
-            tracing::warn!(
-                subject,
-                error = chain(&error),
-                "requests cannot be served; trying again"
-            );
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(SERVE_PAUSE) => {}
         }
     }
 }

@@ -204,7 +204,12 @@ mod tests {
             sha256: "0".repeat(64),
             media_type: "audio/wav; name=secret".to_owned(),
         };
-        let json = open_part(&ConversationReceived { call, recording }.into());
+        let fact = ConversationReceived {
+            call,
+            vocabulary: Some(recording.clone()),
+            recording,
+        };
+        let json = open_part(&fact.into());
         assert!(
             !json.to_string().to_lowercase().contains("secret"),
             "{json}"

@@ -22,9 +22,6 @@ use crate::{
     store::{Store, remove},
 };
 
-/// Pause after the log could not be asked.
-const LOG_PAUSE: Duration = Duration::from_secs(1);
-
 /// The warehouse, the one owner of its folder.
 pub struct Warehouse {
     bus: Bus,
@@ -71,12 +68,7 @@ impl Warehouse {
     /// is no error: the warehouse waits for it. That the broker denies it something is one.
     pub async fn run(self, drain: CancellationToken, grace: Duration) -> Result<()> {
         let bus = self.bus.clone();
-        let working = Box::pin(self.work(drain, grace));
-        tokio::select! {
-            biased;
-            result = working => result,
-            denied = bus.until_denied(SERVICE) => Err(denied.into()),
-        }
+        bus.unless_denied(SERVICE, self.work(drain, grace)).await
     }
 
     async fn work(self, drain: CancellationToken, grace: Duration) -> Result<()> {
@@ -116,20 +108,9 @@ impl Warehouse {
     /// gaps. Returns whether to go on.
     async fn check_log(&self, drain: &CancellationToken) -> Result<bool> {
         for stream in Stream::ALL {
-            let last = loop {
-                match self.bus.last_sequence(stream.family()).await {
-                    Ok(last) => break last,
-                    Err(error) => {
-                        tracing::warn!(
-                            error = chain(&error),
-                            "the log cannot be read; trying again"
-                        );
-                    }
-                }
-                tokio::select! {
-                    () = drain.cancelled() => return Ok(false),
-                    () = tokio::time::sleep(LOG_PAUSE) => {}
-                }
+            let family = stream.family();
+            let Some(last) = self.bus.await_last_sequence(family, drain).await else {
+                return Ok(false);
             };
             let held = lock(&self.serving).places.of(stream);
             if held > last {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use colloquy_bus::worker::Failure;
 use colloquy_contract::Envelope;
+use colloquy_runtime::breaker::Breaker;
 use jiff::Timestamp;
 use reqwest::{
     Client, Response, StatusCode, Url,
@@ -12,7 +13,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::{breaker::Breaker, signature::Secret};
+use crate::signature::Secret;
 
 /// Most of an answer that is read, in bytes, so that the connection can be used again. What
 /// receivers say besides the status does not matter.

@@ -20,7 +20,6 @@
 
 #![warn(missing_docs)]
 
-mod breaker;
 mod crm;
 mod endpoint;
 mod ends;

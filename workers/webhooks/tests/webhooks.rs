@@ -15,9 +15,10 @@ use colloquy_contract::{
     },
     services,
 };
+use colloquy_testkit::eventually;
 use colloquy_webhooks::{ConversationEnd, CrmService, Limits, WebhooksService};
 
-use common::{Broker, Receiver, Running, account, conversation, until};
+use common::{Broker, PATIENCE, Receiver, Running, account, conversation};
 
 const CRM_CONSUMER: &str = "$JS.API.CONSUMER.INFO.ACCOUNTS.crm";
 const WEBHOOKS_CONSUMER: &str = "$JS.API.CONSUMER.INFO.CONVERSATIONS.webhooks";
@@ -128,12 +129,12 @@ async fn what_is_refused_is_kept_and_told_no_more() {
     let running = Running::start(&broker.bus, WebhooksService::new(Some(endpoint)));
     let scope = conversation();
     broker.state(&scope, ConversationIndexed { turns: 3 }).await;
-    until("a dead letter", async || {
+    eventually("there is a dead letter", PATIENCE, async || {
         !broker.dead_letters("webhooks").await.is_empty()
     })
     .await;
     // The kit says that we gave up, which ends nothing and is not told.
-    until("the failure to pass", async || {
+    eventually("the failure passes", PATIENCE, async || {
         broker.settled(WEBHOOKS_CONSUMER).await == 2
     })
     .await;
@@ -157,7 +158,7 @@ async fn redirects_are_not_followed() {
     let endpoint = receiver.endpoint(Limits::default());
     let running = Running::start(&broker.bus, CrmService::new(Some(endpoint)));
     broker.state(&account(), created()).await;
-    until("a dead letter", async || {
+    eventually("there is a dead letter", PATIENCE, async || {
         !broker.dead_letters("crm").await.is_empty()
     })
     .await;
@@ -215,7 +216,7 @@ async fn without_an_address_facts_pass() {
     let broker = Broker::start().await;
     let running = Running::start(&broker.bus, CrmService::new(None));
     broker.state(&account(), created()).await;
-    until("the fact to pass", async || {
+    eventually("the fact passes", PATIENCE, async || {
         broker.settled(CRM_CONSUMER).await == 1
     })
     .await;

@@ -10,11 +10,7 @@ use std::{
 };
 
 use colloquy_audit::{AuditOptions, FindingKind, Report};
-use colloquy_bus::{
-    Bus, CancellationToken, Credentials,
-    embedded::{EmbeddedBroker, EmbeddedOptions},
-    provision::{self, Storage},
-};
+use colloquy_bus::{Bus, CancellationToken};
 use colloquy_contract::{
     Bucket, ConversationId, Envelope, Fact, FactType, Scope,
     control::{Holding, Holdings, HoldingsRequest, INDEX_HOLDINGS},
@@ -23,6 +19,7 @@ use colloquy_contract::{
     streams,
     subject::{PARTITIONS, partition},
 };
+use colloquy_testkit::{Broker, Kit, conversation, eventually};
 use futures::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,39 +36,26 @@ pub const TURNS: u32 = 3;
 
 pub struct Platform {
     pub bus: Bus,
-    pub broker: EmbeddedBroker,
     pub index: Arc<Mutex<HashMap<ConversationId, (u32, u32)>>>,
+    kit: Kit,
     stop: CancellationToken,
     node: tokio::task::JoinHandle<()>,
-    folder: tempfile::TempDir,
 }
 
 impl Platform {
     /// A broker with an index node.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let broker = EmbeddedBroker::start(EmbeddedOptions {
-            program: colloquy_assets::nats_server().expect("nats-server is in the asset cache"),
-            data: folder.path().to_owned(),
-        })
-        .await
-        .expect("the broker starts");
-        let bus = Bus::connect(broker.connect_options("test"))
-            .await
-            .expect("it can be reached");
-        provision::apply(&bus, Storage::default())
-            .await
-            .expect("it can be provisioned");
+        let kit = Kit::start().await;
+        let bus = kit.bus.clone();
         let index = Arc::new(Mutex::new(HashMap::new()));
         let stop = CancellationToken::new();
         let node = tokio::spawn(serve(bus.clone(), index.clone(), stop.clone()));
         let platform = Self {
             bus,
-            broker,
             index,
+            kit,
             stop,
             node,
-            folder,
         };
         platform.node_answers().await;
         platform
@@ -81,8 +65,7 @@ impl Platform {
         let request = HoldingsRequest {
             conversations: Vec::new(),
         };
-        let deadline = tokio::time::Instant::now() + SOON;
-        loop {
+        eventually("an index node", SOON, async || {
             let mut answered = false;
             let second = Duration::from_secs(1);
             let asked = self
@@ -91,11 +74,9 @@ impl Platform {
                     answered = true;
                     true
                 });
-            if asked.await.is_ok() && answered {
-                return;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "no index node");
-        }
+            asked.await.is_ok() && answered
+        })
+        .await;
     }
 
     /// Stops the index node.
@@ -124,11 +105,7 @@ impl Platform {
 
     /// A conversation that was accepted.
     pub async fn received(&self) -> Told {
-        let scope = Scope::Conversation {
-            account: "acme".parse().expect("an account id"),
-            conversation: ConversationId::generate(),
-        };
-        self.received_as(scope, Timestamp::now()).await
+        self.received_as(conversation(), Timestamp::now()).await
     }
 
     pub async fn received_as(&self, scope: Scope, at: Timestamp) -> Told {
@@ -159,7 +136,7 @@ impl Platform {
 
     /// Around the bus.
     pub async fn raw(&self) -> Raw {
-        Raw::connect(&self.broker).await
+        Raw::connect(self.kit.broker()).await
     }
 }
 
@@ -286,7 +263,7 @@ async fn fact(platform: &Platform, scope: &Scope, fact: FactType) -> Fact {
         fact,
         FactType::ConversationAnonymized | FactType::ConversationQualified
     );
-    for name in ["recording", "audio", "transcript", "entities"] {
+    for name in ["recording", "vocabulary", "audio", "transcript", "entities"] {
         if data.get(name).is_none() {
             continue;
         }
@@ -345,25 +322,20 @@ pub struct Raw {
 }
 
 impl Raw {
-    async fn connect(broker: &EmbeddedBroker) -> Self {
-        let address = broker.url().trim_start_matches("nats://").to_owned();
+    async fn connect(broker: &Broker) -> Self {
+        let address = ("127.0.0.1", broker.port(0));
         let stream = TcpStream::connect(address).await.expect("it listens");
         let mut raw = Self {
             stream: BufReader::new(stream),
         };
         assert!(raw.line().await.starts_with("INFO"));
-        let mut connect = json!({"verbose": false, "headers": true, "no_responders": false});
-        if let Credentials::Password { user, password } = broker.connect_options("raw").credentials
-        {
-            connect["user"] = user.into();
-            connect["pass"] = password.into();
-        }
+        let connect = json!({"verbose": false, "headers": true, "no_responders": false});
         raw.send(format!("CONNECT {connect}\r\nSUB inbox 1\r\n").as_bytes())
             .await;
         raw
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
+    pub async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("it takes it");
     }
 
@@ -431,7 +403,7 @@ impl Raw {
     }
 }
 
-fn message(subject: &str, reply: &str, headers: &[(&str, String)], payload: &[u8]) -> Vec<u8> {
+pub fn message(subject: &str, reply: &str, headers: &[(&str, String)], payload: &[u8]) -> Vec<u8> {
     let mut head = "NATS/1.0\r\n".to_owned();
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_nats::Message;
@@ -34,6 +34,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long a handler may go on after it was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a service that starts waits for a broker that does not answer.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Extra deliveries, beyond the service's attempts, for processes that died in the middle.
 const CRASH_ALLOWANCE: u32 = 4;
@@ -105,8 +108,33 @@ impl<S: Service> Runner<S> {
         })
     }
 
-    /// The provisioner makes the durable consumer; a service may lack the right to.
-    pub(super) async fn need_consumer(&self) -> Result<()> {
+    /// Waits until the broker says whether the durable consumer is there. The provisioner makes it;
+    /// a service may lack the right to.
+    ///
+    /// # Errors
+    /// [`BusError::NotProvisioned`] if there is none; the broker's last word if it cannot tell for
+    /// [`START_PATIENCE`]: an election takes a few seconds, a server's start a little longer.
+    pub(super) async fn await_consumer(&self) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            match self.need_consumer().await {
+                Err(error)
+                    if !matches!(error, BusError::NotProvisioned { .. })
+                        && Instant::now() < deadline =>
+                {
+                    tracing::warn!(
+                        service = S::NAME,
+                        error = chain(&error),
+                        "the broker does not answer; trying again"
+                    );
+                    tokio::time::sleep(PULL_PAUSE).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    async fn need_consumer(&self) -> Result<()> {
         if provision::has_consumer(&self.bus, self.stream, S::NAME).await? {
             return Ok(());
         }
@@ -235,7 +263,7 @@ impl<S: Service> Runner<S> {
             ref delivered,
             ..
         } = delivery;
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let get = |name: &'static str| {
             message
                 .headers

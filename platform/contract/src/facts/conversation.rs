@@ -58,6 +58,9 @@ pub struct ConversationReceived {
     pub call: CallInfo,
     /// The recording as posted.
     pub recording: ArtifactRef,
+    /// The [`Vocabulary`](crate::vocabulary::Vocabulary) that the poster gave, in the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<ArtifactRef>,
 }
 
 /// The form the posted recording had.
@@ -84,6 +87,9 @@ pub struct ConversationDecoded {
     pub channels: u16,
     /// What it was decoded from.
     pub source: SourceAudio,
+    /// The [`Vocabulary`](crate::vocabulary::Vocabulary) that the poster gave, in the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<ArtifactRef>,
 }
 
 /// The recording cannot be used; an end.

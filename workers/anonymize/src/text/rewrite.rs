@@ -35,7 +35,10 @@ pub(super) fn turn(turn: &Turn, text: &[char], hits: &[Hit], labels: &Labels) ->
     }
     let rewritten = Turn::new(turn.channel, turn.role, words).unwrap_or_else(|| turn.clone());
     Rewritten {
-        turn: rewritten,
+        turn: Turn {
+            word_times: turn.word_times,
+            ..rewritten
+        },
         replaced,
     }
 }
@@ -83,5 +86,7 @@ fn merged(words: &[Word], text: String) -> Word {
             .max()
             .unwrap_or_default(),
         confidence: words.iter().map(|word| word.confidence).fold(1.0, f32::min),
+        // What a digit was is what is not to be known.
+        digit_starts_ms: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ fn turn(channel: u16, start_ms: u64, text: &str) -> Turn {
             start_ms,
             end_ms: start_ms + 100,
             confidence,
+            digit_starts_ms: Vec::new(),
         }
     };
     let words = text.split(' ').enumerate().map(word).collect();
@@ -369,6 +370,7 @@ fn what_does_not_fit_is_refused() {
             start_ms: 0,
             end_ms: 0,
             confidence: 1.0,
+            digit_starts_ms: Vec::new(),
         }],
     )
     .unwrap();

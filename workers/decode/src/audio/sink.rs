@@ -23,7 +23,8 @@ pub(super) struct Window {
 
 pub(super) struct Sink<W: Write + Seek> {
     writer: FlacWriter<W>,
-    resampler: Resampler,
+    /// `None` for a recording that has the platform's rate already.
+    resampler: Option<Resampler>,
     channels: usize,
     rate: u32,
     window: Window,
@@ -32,13 +33,15 @@ pub(super) struct Sink<W: Write + Seek> {
     /// Decoded samples by channel; between calls it holds the last `window.tail` frames.
     planes: Vec<Vec<f32>>,
     resampled: Vec<Vec<f32>>,
-    interleaved: Vec<i16>,
+    /// What is written next.
+    pcm: Vec<Vec<i16>>,
     meters: Vec<Meter>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Meter {
-    peak: u16,
+    lowest: i16,
+    highest: i16,
     energy: u64,
 }
 
@@ -49,16 +52,20 @@ impl<W: Write + Seek> Sink<W> {
         channels: usize,
         window: Window,
     ) -> Result<Self, DecodeError> {
+        let resampler = match rate {
+            SAMPLE_RATE_HZ => None,
+            _ => Some(Resampler::new(rate, SAMPLE_RATE_HZ, channels)?),
+        };
         Ok(Self {
             writer: FlacWriter::new(output, SAMPLE_RATE_HZ, channels)?,
-            resampler: Resampler::new(rate, SAMPLE_RATE_HZ, channels)?,
+            resampler,
             channels,
             rate,
             window,
             frames_in: 0,
             planes: vec![Vec::new(); channels],
             resampled: vec![Vec::new(); channels],
-            interleaved: Vec::new(),
+            pcm: vec![Vec::new(); channels],
             meters: vec![Meter::default(); channels],
         })
     }
@@ -86,10 +93,8 @@ impl<W: Write + Seek> Sink<W> {
         self.frames_in += buffer.frames() as u64;
         if self.rate == SAMPLE_RATE_HZ && self.window.tail == 0 && has_16_bits(buffer) {
             let (from, to) = self.trim(buffer.frames());
-            buffer.copy_to_vec_interleaved::<i16>(&mut self.interleaved);
-            self.interleaved.truncate(to * self.channels);
-            self.interleaved.drain(..from * self.channels);
-            return self.write();
+            buffer.copy_to_vecs_planar::<i16>(&mut self.pcm);
+            return self.write(from, to);
         }
         if self.window.tail > 0 {
             let mut planes = Vec::new();
@@ -106,7 +111,8 @@ impl<W: Write + Seek> Sink<W> {
     /// Takes interleaved samples.
     pub(super) fn push_interleaved(&mut self, samples: &[f32]) -> Result<(), DecodeError> {
         for (channel, plane) in self.planes.iter_mut().enumerate() {
-            plane.extend(samples.iter().skip(channel).step_by(self.channels));
+            let frames = samples.chunks_exact(self.channels);
+            plane.extend(frames.map(|frame| frame[channel]));
         }
         self.frames_in += (samples.len() / self.channels) as u64;
         self.convert()
@@ -129,8 +135,10 @@ impl<W: Write + Seek> Sink<W> {
 
     /// Writes what is left; returns frames written and the levels.
     pub(super) fn finish(mut self) -> Result<(u64, Vec<Level>), DecodeError> {
-        self.resampler.finish(&mut self.resampled)?;
-        self.flush()?;
+        if let Some(resampler) = &mut self.resampler {
+            resampler.finish(&mut self.resampled)?;
+            self.flush()?;
+        }
         let frames = self.writer.finish()?;
         Ok((
             frames,
@@ -153,7 +161,7 @@ impl<W: Write + Seek> Sink<W> {
         (from, to)
     }
 
-    /// Resamples the planes, all but the tail.
+    /// Resamples and writes the planes, all but the tail.
     fn convert(&mut self) -> Result<(), DecodeError> {
         let ready = self.planes[0].len().saturating_sub(self.window.tail);
         let (from, to) = self.trim(ready);
@@ -161,55 +169,69 @@ impl<W: Write + Seek> Sink<W> {
         for (slot, plane) in kept.iter_mut().zip(&self.planes) {
             *slot = &plane[from..to];
         }
-        self.resampler
-            .push(&kept[..self.channels], &mut self.resampled)?;
+        let kept = &kept[..self.channels];
+        if let Some(resampler) = &mut self.resampler {
+            resampler.push(kept, &mut self.resampled)?;
+            self.flush()?;
+        } else {
+            round(kept, &mut self.pcm);
+            self.write(0, to - from)?;
+        }
         for plane in &mut self.planes {
             plane.drain(..ready);
         }
-        self.flush()
+        Ok(())
     }
 
     /// Writes what the resampler has ready.
     fn flush(&mut self) -> Result<(), DecodeError> {
-        self.interleaved.clear();
-        match self.resampled.as_slice() {
-            [mono] => self
-                .interleaved
-                .extend(mono.iter().map(|&sample| quantize(sample))),
-            planes => {
-                for frame in 0..planes[0].len() {
-                    self.interleaved
-                        .extend(planes.iter().map(|plane| quantize(plane[frame])));
-                }
-            }
-        }
+        round(&self.resampled, &mut self.pcm);
         for plane in &mut self.resampled {
             plane.clear();
         }
-        self.write()
+        let frames = self.pcm[0].len();
+        self.write(0, frames)
     }
 
-    fn write(&mut self) -> Result<(), DecodeError> {
-        for (channel, meter) in self.meters.iter_mut().enumerate() {
-            for &sample in self.interleaved.iter().skip(channel).step_by(self.channels) {
-                let loud = sample.unsigned_abs();
-                meter.peak = meter.peak.max(loud);
-                meter.energy += u64::from(loud) * u64::from(loud);
-            }
+    /// Measures and writes a part of the rounded samples.
+    fn write(&mut self, from: usize, to: usize) -> Result<(), DecodeError> {
+        let mut kept: [&[i16]; MAX_CHANNELS] = [&[]; MAX_CHANNELS];
+        for ((slot, plane), meter) in kept.iter_mut().zip(&self.pcm).zip(&mut self.meters) {
+            *slot = &plane[from..to];
+            meter.add(slot);
         }
-        Ok(self.writer.write_interleaved(&self.interleaved)?)
+        Ok(self.writer.write_planar(&kept[..self.channels])?)
+    }
+}
+
+/// Rounds each plane to 16 bits.
+fn round(planes: &[impl AsRef<[f32]>], pcm: &mut [Vec<i16>]) {
+    for (plane, rounded) in planes.iter().zip(pcm) {
+        rounded.clear();
+        rounded.extend(plane.as_ref().iter().map(|&sample| quantize(sample)));
     }
 }
 
 impl Meter {
+    fn add(&mut self, samples: &[i16]) {
+        // Three loops that become vector code; one that does it all does not.
+        let lowest = samples.iter().fold(0, |least, &sample| sample.min(least));
+        let highest = samples.iter().fold(0, |most, &sample| sample.max(most));
+        self.lowest = self.lowest.min(lowest);
+        self.highest = self.highest.max(highest);
+        let squares = samples.iter().map(|&sample| i32::from(sample).pow(2));
+        self.energy += squares.map(|square| u64::from(square as u32)).sum::<u64>();
+    }
+
     fn level(&self, frames: u64) -> Level {
         let rms = (self.energy as f64 / frames.max(1) as f64).sqrt();
         let dbfs = |value: f64| {
             let db = 20.0 * (value / 32_768.0).log10();
             (db as f32).max(Level::SILENCE_DBFS)
         };
+        let peak = self.lowest.unsigned_abs().max(self.highest.unsigned_abs());
         Level {
-            peak_dbfs: dbfs(f64::from(self.peak)),
+            peak_dbfs: dbfs(f64::from(peak)),
             rms_dbfs: dbfs(rms),
         }
     }
@@ -225,7 +247,7 @@ fn has_16_bits(buffer: &GenericAudioBufferRef<'_>) -> bool {
             use symphonia::core::audio::Audio;
             samples
                 .iter_planes()
-                .all(|plane| plane.iter().all(|sample| sample & 0xFFFF == 0))
+                .all(|plane| plane.iter().fold(0, |all, sample| all | sample) & 0xFFFF == 0)
         }
         _ => false,
     }

@@ -89,7 +89,7 @@ pub(crate) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}{name}")).unwrap()
 }
 
-pub(crate) const FIXTURES: [&str; 14] = [
+pub(crate) const FIXTURES: [&str; 21] = [
     "ima_adpcm.wav",
     "ms_adpcm.wav",
     "pcm.aiff",
@@ -104,6 +104,13 @@ pub(crate) const FIXTURES: [&str; 14] = [
     "vorbis_8k.ogg",
     "opus.ogg",
     "opus.webm",
+    "lpc.flac",
+    "flac.oga",
+    "vorbis.webm",
+    "aac.mka",
+    "flac.mka",
+    "mp3.mka",
+    "opus.mp4",
 ];
 
 pub(crate) fn run(input: &[u8]) -> Result<(Decoded, Vec<u8>), DecodeError> {

@@ -17,13 +17,13 @@ use colloquy_contract::{
     transcript::{Role, Transcript, Turn, Word},
 };
 use colloquy_index::{IndexNode, IndexOptions};
-use colloquy_testkit::Kit;
+use colloquy_testkit::{Kit, eventually};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::task::JoinHandle;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A broker of its own for a test.
 pub(crate) struct Broker {
@@ -96,6 +96,7 @@ impl Call {
                 start_ms,
                 end_ms: start_ms + 9_000,
                 confidence: 1.0,
+                digit_starts_ms: Vec::new(),
             });
             let channel = u16::from(*role == Role::Customer);
             Turn::new(channel, *role, words.collect()).unwrap()
@@ -196,21 +197,11 @@ impl Broker {
 
     /// Waits until there are so many facts of a type, and not more.
     pub(crate) async fn wait_for(&self, fact: FactType, expected: u64) {
-        self.until(fact.as_str(), async || self.count(fact).await >= expected)
-            .await;
+        eventually(fact.as_str(), PATIENCE, async || {
+            self.count(fact).await >= expected
+        })
+        .await;
         assert_eq!(self.count(fact).await, expected, "{fact}");
-    }
-
-    pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let waiting = async {
-            while !condition().await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        assert!(
-            tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
-            "waited for {what}"
-        );
     }
 
     /// Asks all nodes and takes so many replies.
@@ -301,7 +292,7 @@ impl Running {
     }
 
     /// Rebuilds, and waits for the end.
-    pub(crate) async fn rebuild_all(&self, broker: &Broker, from: RebuildFrom) {
+    pub(crate) async fn rebuild_all(&self, from: RebuildFrom) {
         let began = self.rebuild(from).await;
         assert_eq!(began.error, None);
         let rebuilt = async || {
@@ -309,7 +300,7 @@ impl Running {
             assert_eq!(state.error, None);
             state.rebuilds > began.rebuilds
         };
-        broker.until("the rebuild", rebuilt).await;
+        eventually("it is rebuilt", PATIENCE, rebuilt).await;
     }
 
     /// The connection of the node.

@@ -20,7 +20,7 @@ use colloquy_contract::{
     },
     ids::AccountId,
 };
-use colloquy_testkit::Kit;
+use colloquy_testkit::{Kit, eventually};
 use colloquy_warehouse::{Warehouse, WarehouseError, WarehouseOptions};
 use jiff::Timestamp;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -72,7 +72,10 @@ impl Broker {
     pub(crate) async fn kill(&mut self) {
         self.kit.broker().kill(0);
         self.kit.broker().start(0).await;
-        until("the broker to be back", async || self.bus.ping().await).await;
+        eventually("the broker is back", PATIENCE, async || {
+            self.bus.ping().await
+        })
+        .await;
     }
 
     pub(crate) async fn state(&self, scope: &Scope, data: impl FactData) {
@@ -97,7 +100,11 @@ impl Broker {
             sha256: "0".repeat(64),
             media_type: "audio/wav".to_owned(),
         };
-        let fact = ConversationReceived { call, recording };
+        let fact = ConversationReceived {
+            call,
+            recording,
+            vocabulary: None,
+        };
         self.state(&conversation(), fact).await;
     }
 
@@ -144,7 +151,7 @@ impl Broker {
     }
 
     pub(crate) async fn until_complete(&self, folder: &Path) {
-        until("all facts to be rows", async || {
+        eventually("all facts are rows", PATIENCE, async || {
             self.is_complete_now(folder).await
         })
         .await;
@@ -187,18 +194,6 @@ fn held(folder: &Path) -> Vec<Place> {
     places
 }
 
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
-        "waited for {what}"
-    );
-}
-
 /// A warehouse that runs.
 pub(crate) struct Running {
     bus: Bus,
@@ -232,7 +227,7 @@ impl Running {
     pub(crate) async fn crash(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
-        until("the folder to be let go", async || {
+        eventually("the folder is let go", PATIENCE, async || {
             let opened = Warehouse::open(self.bus.clone(), self.options.clone()).await;
             match opened {
                 Ok(_) => true,
@@ -252,7 +247,7 @@ impl Running {
     }
 
     pub(crate) async fn until_rebuilt(&self, rebuilds: u64) -> ModelState {
-        until("the rebuild", async || {
+        eventually("it is rebuilt", PATIENCE, async || {
             self.state().await.rebuilds == rebuilds
         })
         .await;

@@ -25,7 +25,7 @@ use colloquy_contract::{
     facts::{CallInfo, ConversationReceived, FactData},
     ids::AccountId,
 };
-use colloquy_testkit::Kit;
+use colloquy_testkit::{Kit, eventually};
 use colloquy_webhooks::{Endpoint, EndpointOptions, Limits};
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
@@ -33,22 +33,10 @@ use sha2::Sha256;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The key as bytes and, with its prefix, as text.
 const KEY: [u8; 32] = [7; 32];
-
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
-        "waited for {what}"
-    );
-}
 
 pub(crate) fn account() -> Scope {
     Scope::Account {
@@ -82,6 +70,7 @@ pub(crate) fn received() -> ConversationReceived {
             sha256: "0".repeat(64),
             media_type: "audio/wav".to_owned(),
         },
+        vocabulary: None,
     }
 }
 
@@ -272,7 +261,10 @@ impl Receiver {
 
     /// Waits until so many webhooks came.
     pub(crate) async fn until(&self, count: usize) {
-        until("webhooks", async || self.told().len() >= count).await;
+        eventually("the webhooks came", PATIENCE, async || {
+            self.told().len() >= count
+        })
+        .await;
     }
 }
 

@@ -30,8 +30,10 @@ pub(super) fn inspect<R: Read + Seek>(input: &mut R, len: u64) -> Result<Layout,
         });
     }
     let mut layout = Layout::new(Kind::Ogg, 0, len);
+    // Only what the page says it holds is the packet.
+    let packet = packet.get(..end - at).unwrap_or_default();
     let is_unordered = packet.starts_with(b"OpusHead") && packet.get(MAPPING_FAMILY) == Some(&255);
-    if is_unordered && end <= page.len() {
+    if is_unordered {
         // Channels without positions. The demuxer wants positions, which nobody here reads, so it
         // is shown family 1, whose header is otherwise the same.
         page.truncate(end);

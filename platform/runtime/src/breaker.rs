@@ -10,7 +10,7 @@ use std::{
 
 /// A circuit breaker.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub struct Breaker {
     threshold: u32,
     pause: Duration,
     state: Mutex<State>,
@@ -26,14 +26,15 @@ enum State {
 /// Leave to call once. Dropped without a word, because the call was cancelled, it says nothing
 /// about the callee.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub struct Call<'a> {
     breaker: &'a Breaker,
+    probe: bool,
     told: bool,
 }
 
 impl Breaker {
     /// A breaker that opens after so many failures in a row, for so long.
-    pub(crate) const fn new(threshold: u32, pause: Duration) -> Self {
+    pub const fn new(threshold: u32, pause: Duration) -> Self {
         Self {
             threshold,
             pause,
@@ -42,16 +43,20 @@ impl Breaker {
     }
 
     /// Leave to call; `None` while the breaker is open or somebody else is trying.
-    pub(crate) fn call(&self) -> Option<Call<'_>> {
+    pub fn call(&self) -> Option<Call<'_>> {
         let mut state = self.state();
-        match *state {
-            State::Closed { .. } => {}
-            State::Open { until } if Instant::now() >= until => *state = State::HalfOpen,
+        let probe = match *state {
+            State::Closed { .. } => false,
+            State::Open { until } if Instant::now() >= until => {
+                *state = State::HalfOpen;
+                true
+            }
             State::Open { .. } | State::HalfOpen => return None,
-        }
+        };
         drop(state);
         Some(Call {
             breaker: self,
+            probe,
             told: false,
         })
     }
@@ -62,8 +67,13 @@ impl Breaker {
 }
 
 impl Call<'_> {
+    /// Whether this is the one call that is let through to see whether the callee is back.
+    pub const fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// The callee answered. Returns whether that closed the breaker.
-    pub(crate) fn succeeded(mut self) -> bool {
+    pub fn succeeded(mut self) -> bool {
         self.told = true;
         let mut state = self.breaker.state();
         let closes = !matches!(*state, State::Closed { .. });
@@ -73,7 +83,7 @@ impl Call<'_> {
 
     /// The callee did not answer, or asked to be left alone for so long. Returns whether that
     /// opened the breaker.
-    pub(crate) fn failed(mut self, asked_pause: Option<Duration>) -> bool {
+    pub fn failed(mut self, asked_pause: Option<Duration>) -> bool {
         self.told = true;
         let pause = self.breaker.pause.max(asked_pause.unwrap_or_default());
         let open = State::Open {
@@ -95,6 +105,20 @@ impl Call<'_> {
         let opens = matches!(next, State::Open { .. }) && !matches!(*state, State::Open { .. });
         *state = next;
         opens
+    }
+
+    /// The callee answered that it wants to be left alone for so long: for that long nobody calls,
+    /// and it counts as no failure.
+    pub fn deferred(mut self, pause: Duration) {
+        self.told = true;
+        let asked = Instant::now() + pause;
+        let mut state = self.breaker.state();
+        *state = match *state {
+            State::Open { until } => State::Open {
+                until: until.max(asked),
+            },
+            State::Closed { .. } | State::HalfOpen => State::Open { until: asked },
+        };
     }
 }
 
@@ -132,11 +156,12 @@ mod tests {
         assert!(breaker.call().is_none());
         std::thread::sleep(Duration::from_millis(25));
         let probe = breaker.call().unwrap();
+        assert!(probe.is_probe());
         assert!(breaker.call().is_none(), "one at a time");
         assert!(probe.failed(None));
         std::thread::sleep(Duration::from_millis(25));
         assert!(breaker.call().unwrap().succeeded());
-        assert!(breaker.call().is_some() && breaker.call().is_some());
+        assert!(breaker.call().is_some_and(|call| !call.is_probe()) && breaker.call().is_some());
     }
 
     #[test]
@@ -146,6 +171,18 @@ mod tests {
         std::thread::sleep(Duration::from_millis(3));
         drop(breaker.call().unwrap());
         assert!(breaker.call().is_some());
+    }
+
+    #[test]
+    fn who_asks_for_a_short_pause_gets_no_longer_one() {
+        let breaker = Breaker::new(1, Duration::from_secs(60));
+        breaker.call().unwrap().deferred(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(3));
+        let (probe, late) = (breaker.call().unwrap(), breaker.call());
+        assert!(late.is_none());
+        assert!(probe.failed(None));
+        std::thread::sleep(Duration::from_millis(3));
+        assert!(breaker.call().is_none(), "a failure has its own pause");
     }
 
     #[test]

@@ -1,0 +1,394 @@
+//! Matrix products for few rows and many weights, with the vector instructions there are.
+//!
+//! A text is a dozen rows, and its weights fill the second-level cache; so the weights are packed
+//! once, when the model is loaded, in the order they are used. A *panel* holds the weights of a few
+//! output vectors, input by input; it is multiplied with some rows at a time, whose sums stay in
+//! registers (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+//! What an output is does not depend on which other rows are computed with it.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Pieces of a maxout layer.
+pub(crate) const PIECES: usize = 3;
+
+/// Vectors in a panel of a layer without pieces.
+const WIDE: usize = 4;
+
+/// Weights, packed for the processor.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    arch: Arch,
+    inputs: usize,
+    outputs: usize,
+    /// Whether an output is the largest of three pieces.
+    maxout: bool,
+    /// Panel by panel; in a panel input by input; for each, the vectors of the panel: the pieces of
+    /// the same outputs, or neighbouring outputs.
+    weights: Vec<f32>,
+    /// Panel by panel; in a panel vector by vector.
+    bias: Vec<f32>,
+}
+
+/// How many floats a vector has.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+impl Packed {
+    /// Packs a linear layer; `weight` tells that of an output and an input.
+    pub(crate) fn linear(
+        inputs: usize,
+        outputs: usize,
+        weight: impl Fn(usize, usize) -> f32,
+        bias: impl Fn(usize) -> f32,
+    ) -> Self {
+        let weight = |output, _, input| weight(output, input);
+        Self::new(inputs, outputs, false, weight, |output, _| bias(output))
+    }
+
+    /// Packs a maxout layer; `weight` tells that of an output's piece and an input.
+    pub(crate) fn maxout(
+        inputs: usize,
+        outputs: usize,
+        weight: impl Fn(usize, usize, usize) -> f32,
+        bias: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        Self::new(inputs, outputs, true, weight, bias)
+    }
+
+    fn new(
+        inputs: usize,
+        outputs: usize,
+        maxout: bool,
+        weight: impl Fn(usize, usize, usize) -> f32,
+        bias: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let arch = Arch::new();
+        let lanes = arch.dispatch(Lanes);
+        let (vectors, panel) = if maxout {
+            (PIECES, lanes)
+        } else {
+            (WIDE, WIDE * lanes)
+        };
+        let panels = outputs.div_ceil(panel);
+        let mut packed = Self {
+            arch,
+            inputs,
+            outputs,
+            maxout,
+            weights: Vec::with_capacity(panels * vectors * lanes * inputs),
+            bias: Vec::with_capacity(panels * vectors * lanes),
+        };
+        for first in (0..panels * panel).step_by(panel) {
+            // The outputs and the piece of a vector. What fills up the last panel is computed and
+            // thrown away.
+            let vector = |vector: usize| match maxout {
+                true => (first..first + lanes, vector),
+                false => (first + vector * lanes..first + (vector + 1) * lanes, 0),
+            };
+            for input in 0..inputs {
+                for (range, piece) in (0..vectors).map(vector) {
+                    let known = |output: usize| output < outputs;
+                    let weight = |output| {
+                        if known(output) {
+                            weight(output, piece, input)
+                        } else {
+                            0.0
+                        }
+                    };
+                    packed.weights.extend(range.map(weight));
+                }
+            }
+            for (range, piece) in (0..vectors).map(vector) {
+                let bias = |output| {
+                    if output < outputs {
+                        bias(output, piece)
+                    } else {
+                        0.0
+                    }
+                };
+                packed.bias.extend(range.map(bias));
+            }
+        }
+        packed
+    }
+
+    /// How many inputs a row has.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// How many outputs a row gets.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Computes rows. Row `r` reads `input` from `stride * (first + r)` on; that is more than the
+    /// stride if rows overlap, as the windows of a convolution do. Its outputs are written one row
+    /// after the other.
+    pub(crate) fn rows(
+        &self,
+        input: &[f32],
+        stride: usize,
+        rows: std::ops::Range<usize>,
+        output: &mut Vec<f32>,
+    ) {
+        output.clear();
+        output.resize(rows.len() * self.outputs, 0.0);
+        self.arch.dispatch(Multiply {
+            packed: self,
+            input,
+            stride,
+            first: rows.start,
+            rows: rows.len(),
+            output,
+        });
+    }
+}
+
+struct Multiply<'a> {
+    packed: &'a Packed,
+    input: &'a [f32],
+    stride: usize,
+    first: usize,
+    rows: usize,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if self.packed.maxout {
+            self.maxout(simd);
+        } else {
+            self.linear(simd);
+        }
+    }
+}
+
+impl Multiply<'_> {
+    /// With three vectors a row, three rows' sums fit in sixteen registers, and are enough to keep
+    /// two multipliers busy.
+    #[inline(always)]
+    fn maxout<S: Simd>(mut self, simd: S) {
+        let width = S::F32_LANES;
+        for panel in Panel::<S, PIECES>::all(self.packed) {
+            let mut row = 0;
+            while row < self.rows {
+                row += match self.rows - row {
+                    1 => self.largest(simd, &panel, row, panel.rows::<1>(simd, &self, row), width),
+                    2 => self.largest(simd, &panel, row, panel.rows::<2>(simd, &self, row), width),
+                    _ => self.largest(simd, &panel, row, panel.rows::<3>(simd, &self, row), width),
+                };
+            }
+        }
+    }
+
+    /// With four vectors a row, two rows do.
+    #[inline(always)]
+    fn linear<S: Simd>(mut self, simd: S) {
+        let width = WIDE * S::F32_LANES;
+        for panel in Panel::<S, WIDE>::all(self.packed) {
+            let mut row = 0;
+            while row < self.rows {
+                row += match self.rows - row {
+                    1 => self.all(simd, &panel, row, panel.rows::<1>(simd, &self, row), width),
+                    _ => self.all(simd, &panel, row, panel.rows::<2>(simd, &self, row), width),
+                };
+            }
+        }
+    }
+
+    /// The part of an output row that a panel computes.
+    #[inline(always)]
+    fn part(&mut self, row: usize, panel: usize, width: usize) -> &mut [f32] {
+        let start = row * self.packed.outputs;
+        let row = self.output.get_mut(start..start + self.packed.outputs);
+        let part = row.and_then(|row| row.chunks_mut(width).nth(panel));
+        part.unwrap_or(&mut [])
+    }
+
+    /// Writes the largest piece of each output; returns how many rows.
+    #[inline(always)]
+    fn largest<S: Simd, const R: usize>(
+        &mut self,
+        simd: S,
+        panel: &Panel<'_, S, PIECES>,
+        row: usize,
+        sums: [[S::f32s; PIECES]; R],
+        width: usize,
+    ) -> usize {
+        for (offset, [first, second, third]) in sums.into_iter().enumerate() {
+            let best = simd.max_f32s(simd.max_f32s(first, second), third);
+            simd.partial_store_f32s(self.part(row + offset, panel.index, width), best);
+        }
+        R
+    }
+
+    /// Writes all outputs; returns how many rows.
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(
+        &mut self,
+        simd: S,
+        panel: &Panel<'_, S, WIDE>,
+        row: usize,
+        sums: [[S::f32s; WIDE]; R],
+        width: usize,
+    ) -> usize {
+        for (offset, sums) in sums.into_iter().enumerate() {
+            let parts = self
+                .part(row + offset, panel.index, width)
+                .chunks_mut(S::F32_LANES);
+            for (part, sum) in parts.zip(sums) {
+                simd.partial_store_f32s(part, sum);
+            }
+        }
+        R
+    }
+}
+
+/// A panel of `V` vectors.
+struct Panel<'a, S: Simd, const V: usize> {
+    index: usize,
+    weights: &'a [[S::f32s; V]],
+    bias: &'a [S::f32s; V],
+}
+
+impl<'a, S: Simd, const V: usize> Panel<'a, S, V> {
+    #[inline(always)]
+    fn all(packed: &'a Packed) -> impl Iterator<Item = Self> {
+        let vectors = S::as_simd_f32s(&packed.weights).0.as_chunks::<V>().0;
+        let biases = S::as_simd_f32s(&packed.bias).0.as_chunks::<V>().0;
+        let panels = vectors.chunks_exact(packed.inputs.max(1)).zip(biases);
+        panels.enumerate().map(|(index, (weights, bias))| Self {
+            index,
+            weights,
+            bias,
+        })
+    }
+
+    /// The sums of some rows.
+    #[inline(always)]
+    fn rows<const R: usize>(&self, simd: S, of: &Multiply<'_>, row: usize) -> [[S::f32s; V]; R] {
+        let mut inputs: [&[f32]; R] = [&[]; R];
+        for (offset, input) in inputs.iter_mut().enumerate() {
+            let start = of.stride * (of.first + row + offset);
+            *input = of
+                .input
+                .get(start..start + self.weights.len())
+                .unwrap_or(&[]);
+        }
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        // Four inputs at a time: the bounds are checked once for them.
+        let (fours, rest) = self.weights.as_chunks::<4>();
+        let quads = inputs.map(|input| input.as_chunks::<4>().0);
+        for (at, weights) in fours.iter().enumerate() {
+            let inputs = quads.map(|quads| quads.get(at).unwrap_or(&[0.0; 4]));
+            for (place, weights) in weights.iter().enumerate() {
+                for (sums, input) in sums.iter_mut().zip(&inputs) {
+                    let input = simd.splat_f32s(input[place]);
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum = simd.mul_add_e_f32s(input, *weight, *sum);
+                    }
+                }
+            }
+        }
+        let tails = inputs.map(|input| input.as_chunks::<4>().1);
+        for (at, weights) in rest.iter().enumerate() {
+            for (sums, input) in sums.iter_mut().zip(&tails) {
+                let input = simd.splat_f32s(input.get(at).copied().unwrap_or(0.0));
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add_e_f32s(input, *weight, *sum);
+                }
+            }
+        }
+        for sums in &mut sums {
+            for (sum, bias) in sums.iter_mut().zip(self.bias) {
+                *sum = simd.add_f32s(*sum, *bias);
+            }
+        }
+        sums
+    }
+}
+
+/// Scales each row to mean 0 and variance 1 and then by weights of its own (Ba, Kiros and Hinton,
+/// "Layer normalization", 2016).
+#[derive(Debug)]
+pub(crate) struct Norm {
+    arch: Arch,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+/// Added to the variance, so that a row of equal numbers is not divided by zero.
+const LEAST_VARIANCE: f32 = 1e-8;
+
+impl Norm {
+    /// The weights of a layer.
+    pub(crate) fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
+        let arch = Arch::new();
+        Self { arch, scale, shift }
+    }
+
+    /// Normalizes rows; what they were made from, if given, is added after that.
+    pub(crate) fn rows(&self, rows: &mut [f32], residual: Option<&[f32]>) {
+        self.arch.dispatch(|| {
+            let width = self.scale.len();
+            let mut residual = residual.map(|rows| rows.chunks_exact(width));
+            for row in rows.chunks_exact_mut(width) {
+                self.row(row);
+                if let Some(before) = residual.as_mut().and_then(Iterator::next) {
+                    row.iter_mut()
+                        .zip(before)
+                        .for_each(|(to, from)| *to += from);
+                }
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn row(&self, row: &mut [f32]) {
+        let count = row.len() as f32;
+        let mean = sum(row, |x| x) / count;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / count + LEAST_VARIANCE;
+        let factor = 1.0 / variance.sqrt();
+        for (x, (scale, shift)) in row.iter_mut().zip(self.scale.iter().zip(&self.shift)) {
+            *x = (*x - mean) * factor * scale + shift;
+        }
+    }
+}
+
+/// A sum in eight parts, which the compiler can keep in vectors.
+#[inline(always)]
+fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let mut parts = [0.0f32; 8];
+    let (chunks, rest) = row.as_chunks::<8>();
+    for chunk in chunks {
+        parts
+            .iter_mut()
+            .zip(chunk)
+            .for_each(|(part, x)| *part += term(*x));
+    }
+    parts.iter().sum::<f32>() + rest.iter().map(|x| term(*x)).sum::<f32>()
+}
+
+/// The inner product of two rows.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut parts = [0.0f32; 8];
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
+        for (part, (a, b)) in parts.iter_mut().zip(a.iter().zip(b)) {
+            *part += a * b;
+        }
+    }
+    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+    parts.iter().sum::<f32>() + rest
+}

@@ -1,0 +1,260 @@
+//! The service at a real broker, under its own user: what it reads, stores and states, and that
+//! nothing can be seen of a conversation that cannot be anonymized.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::{f64::consts::TAU, io::Cursor, ops::Range, sync::Arc};
+
+use colloquy_anonymize::AnonymizeService;
+use colloquy_audio::{FlacWriter, SAMPLE_RATE_HZ};
+use colloquy_bus::deadletters::DeadLetterFilter;
+use colloquy_contract::{
+    Bucket, Fact, FactType, Scope,
+    entities::{Entities, Mention},
+    facts::{CallInfo, ConversationAnonymized, ConversationFailed, ConversationTagged},
+    transcript::{Role, Transcript, Turn, Word},
+};
+use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
+use opusic_c::{Channels, Decoder, SampleRate};
+use serde_json::json;
+
+const RATE: usize = SAMPLE_RATE_HZ as usize;
+const DURATION_MS: u64 = 4_000;
+
+/// What stands for the voice, and what the service puts in its place, in hertz.
+const VOICE: f64 = 300.0;
+const TONE: f64 = 1_000.0;
+
+fn call() -> CallInfo {
+    let said = json!({
+        "received_at": "2026-05-19T11:06:00Z",
+        "agent": "agent-31",
+        "channel_roles": ["customer"],
+        "labels": { "topic": "estimate" },
+    });
+    serde_json::from_value(said).unwrap()
+}
+
+/// Half a second for each word: the name is said from 1.0 to 2.0 s.
+fn transcript() -> Transcript {
+    let said = "This is Susan Parker. Hello, Frank!";
+    let words = said.split(' ').zip(0..).map(|(text, at)| Word {
+        text: text.to_owned(),
+        start_ms: at * 500,
+        end_ms: (at + 1) * 500,
+        confidence: 1.0,
+        digit_starts_ms: Vec::new(),
+    });
+    Transcript {
+        version: Transcript::VERSION,
+        language: "en".to_owned(),
+        duration_ms: DURATION_MS,
+        model: "test".to_owned(),
+        channels: vec![Role::Customer],
+        turns: vec![Turn::new(0, Role::Customer, words.collect()).unwrap()],
+    }
+}
+
+/// One mention, of these characters of the transcript.
+fn entities(start: usize, end: usize) -> Entities {
+    let mention = Mention {
+        entity_type: "PERSON".to_owned(),
+        turn: 0,
+        start,
+        end,
+        text: "Susan Parker".to_owned(),
+        value: "susan parker".to_owned(),
+        score: 0.9,
+        recognizer: "test".to_owned(),
+    };
+    Entities {
+        version: Entities::VERSION,
+        mentions: vec![mention],
+    }
+}
+
+/// Where the name stands.
+fn fitting() -> Entities {
+    entities(8, 20)
+}
+
+fn recording() -> Vec<u8> {
+    let frames = DURATION_MS as usize * RATE / 1_000;
+    let samples: Vec<i16> = (0..frames)
+        .map(|n| (8_000.0 * (TAU * VOICE * n as f64 / RATE as f64).sin()) as i16)
+        .collect();
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = FlacWriter::new(&mut file, SAMPLE_RATE_HZ, 1).unwrap();
+    writer.write_interleaved(&samples).unwrap();
+    writer.finish().unwrap();
+    file.into_inner()
+}
+
+/// Recording, transcript and entities, and the fact that tells of them.
+async fn tagged(kit: &Kit, scope: &Scope, entities: &Entities) -> ConversationTagged {
+    let vault = Bucket::Vault;
+    let transcript = serde_json::to_vec(&transcript()).unwrap();
+    let entities = serde_json::to_vec(entities).unwrap();
+    ConversationTagged {
+        call: call(),
+        audio: kit.store(vault, scope, "audio/flac", recording()).await,
+        duration_ms: DURATION_MS,
+        transcript: kit
+            .store(vault, scope, Transcript::MEDIA_TYPE, transcript)
+            .await,
+        language: "en".to_owned(),
+        entities: kit
+            .store(vault, scope, Entities::MEDIA_TYPE, entities)
+            .await,
+        counts: [("PERSON".to_owned(), 1)].into(),
+    }
+}
+
+/// The samples of an Ogg Opus file of one channel, after those that its header says are no audio.
+fn heard(file: &[u8]) -> Vec<f32> {
+    let mut packets = ogg::PacketReader::new(Cursor::new(file));
+    let head = packets.read_packet_expected().unwrap().data;
+    let pre_skip = usize::from(u16::from_le_bytes([head[10], head[11]])) * RATE / 48_000;
+    packets.read_packet_expected().unwrap();
+    let mut decoder = Decoder::new(Channels::Mono, SampleRate::Hz16000).unwrap();
+    let mut samples = Vec::new();
+    while let Some(packet) = packets.read_packet().unwrap() {
+        let mut block = [0.0; 320];
+        let decoded = decoder.decode_float_to_slice(&packet.data, &mut block, false);
+        samples.extend_from_slice(&block[..decoded.unwrap()]);
+    }
+    samples.split_off(pre_skip)
+}
+
+/// How loud a frequency is in a stretch of milliseconds.
+fn level(samples: &[f32], hertz: f64, stretch: Range<usize>) -> f64 {
+    let stretch = &samples[stretch.start * RATE / 1_000..stretch.end * RATE / 1_000];
+    let (mut real, mut imaginary) = (0.0, 0.0);
+    for (n, &sample) in stretch.iter().enumerate() {
+        let angle = TAU * hertz * n as f64 / RATE as f64;
+        real += f64::from(sample) * angle.cos();
+        imaginary += f64::from(sample) * angle.sin();
+    }
+    2.0 * real.hypot(imaginary) / stretch.len() as f64
+}
+
+#[tokio::test]
+async fn a_conversation_is_freed_of_a_name() {
+    let kit = Kit::with_permissions(1).await;
+    let anonymize = kit.run(Arc::new(AnonymizeService::default())).await;
+    let scope = conversation();
+    let cause = tagged(&kit, &scope, &fitting()).await;
+    kit.state(&scope, cause).await;
+    let fact = FactType::ConversationAnonymized;
+    let facts = kit.facts_until(&scope, fact).await;
+    assert_eq!(facts, [FactType::ConversationTagged, fact]);
+    anonymize.drain().await;
+
+    let history = kit.history(&scope).await;
+    let (first, second) = (&history[0].envelope, &history[1].envelope);
+    assert_eq!(second.source, "anonymize");
+    assert_eq!(second.cause.as_ref(), Some(&first.id));
+    let Fact::ConversationAnonymized(anonymized) = &history[1].fact else {
+        panic!("{facts:?}")
+    };
+    let (text, audio) = (anonymized.transcript.clone(), anonymized.audio.clone());
+    let expected = ConversationAnonymized {
+        call: call(),
+        duration_ms: DURATION_MS,
+        language: "en".to_owned(),
+        transcript: text.clone(),
+        audio: audio.clone(),
+        redactions: [("PERSON".to_owned(), 1)].into(),
+        // The name, and 120 ms before and 180 ms after it.
+        redacted_ms: 1_300,
+    };
+    assert_eq!(*anonymized, expected);
+
+    assert_eq!(text.media_type, Transcript::MEDIA_TYPE);
+    let document: Transcript = serde_json::from_slice(&kit.content(&text).await).unwrap();
+    assert_eq!(document.turns[0].text, "This is [PERSON_1]. Hello, Frank!");
+
+    assert_eq!(audio.media_type, "audio/ogg; codecs=opus");
+    let samples = heard(&kit.content(&audio).await);
+    for (stretch, voice, tone) in [
+        (200..800, 0.2, 0.0),
+        (950..2_100, 0.0, 0.1),
+        (2_300..3_900, 0.2, 0.0),
+    ] {
+        for (hertz, least) in [(VOICE, voice), (TONE, tone)] {
+            let level = level(&samples, hertz, stretch.clone());
+            let is_there = if least > 0.0 {
+                level > least / 2.0
+            } else {
+                level < 0.01
+            };
+            assert!(is_there, "{hertz} Hz at {stretch:?} ms: {level}");
+        }
+    }
+    // Both of them can be seen, and nothing else.
+    assert_eq!((text.bucket, audio.bucket), (Bucket::Open, Bucket::Open));
+    let mut names = vec![text.name, audio.name];
+    names.sort();
+    assert_eq!(kit.stored(Bucket::Open).await, names);
+}
+
+#[tokio::test]
+async fn what_is_delivered_again_is_anonymized_once() {
+    let kit = Kit::with_permissions(2).await;
+    let service = Arc::new(Counted::new(AnonymizeService::default()));
+    let anonymize = kit.run(service.clone()).await;
+    kit.proxies()[0].make(|trouble| {
+        trouble.duplicate_deliveries = 1.0;
+        trouble.redeliver = 0.3;
+        trouble.duplicate_publishes = 1.0;
+    });
+    let scope = conversation();
+    let cause = tagged(&kit, &scope, &fitting()).await;
+    kit.state(&scope, cause).await;
+    eventually("it is handled twice", PATIENCE, async || {
+        service.handled() > 1
+    })
+    .await;
+    kit.proxies()[0].heal();
+    kit.settled(PATIENCE).await;
+    anonymize.drain().await;
+    let facts = types(&kit.history(&scope).await);
+    let expected = [
+        FactType::ConversationTagged,
+        FactType::ConversationAnonymized,
+    ];
+    assert_eq!(facts, expected);
+    // The same transcript and the same recording each time.
+    assert_eq!(kit.stored(Bucket::Open).await.len(), 2);
+}
+
+#[tokio::test]
+async fn entities_that_do_not_fit_are_a_dead_letter_and_nothing_can_be_seen() {
+    let kit = Kit::with_permissions(3).await;
+    let anonymize = kit.run(Arc::new(AnonymizeService::default())).await;
+    let scope = conversation();
+    let cause = tagged(&kit, &scope, &entities(0, 12)).await;
+    kit.state(&scope, cause).await;
+    let facts = kit.facts_until(&scope, FactType::ConversationFailed).await;
+    assert_eq!(facts.len(), 2, "{facts:?}");
+    anonymize.drain().await;
+    assert_eq!(kit.stored(Bucket::Open).await, [""; 0]);
+
+    let history = kit.history(&scope).await;
+    let all = DeadLetterFilter::default();
+    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0];
+    assert_eq!(letter.service, "anonymize");
+    assert_eq!(letter.id, Some(history[0].envelope.id.to_string()));
+    assert!(letter.error.contains("check mention 0"), "{}", letter.error);
+    assert!(!letter.error.contains("Susan"), "{}", letter.error);
+    let failed = ConversationFailed {
+        stage: "anonymize".to_owned(),
+        error: letter.error.clone(),
+        attempts: 1,
+        dead_letter: letter.sequence,
+    };
+    assert_eq!(history[1].fact, failed.into());
+    kit.allow_leftovers();
+}

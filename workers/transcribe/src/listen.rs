@@ -1,0 +1,203 @@
+//! From a batch of windows to words: encoded once, written down, aligned, and where speech was left
+//! out, heard again.
+
+use crate::batches::Order;
+use crate::decode::{Doubts, Sound, decode};
+use crate::error::EngineError;
+use crate::model::{Encoded, Hearing, Model, Task};
+use crate::speech::Span;
+use crate::windows::Window;
+use crate::words::{TimedWord, is_spaced, words};
+
+/// What was heard in some windows.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// One for each window.
+    pub(crate) windows: Vec<HeardWindow>,
+}
+
+/// What was heard in a window.
+#[derive(Debug, Default)]
+pub(crate) struct HeardWindow {
+    pub(crate) words: Vec<TimedWord>,
+    /// Whether it was tried more than once.
+    pub(crate) retried: bool,
+    /// Whether it was transcribed again, for its text left out speech.
+    pub(crate) heard_again: bool,
+}
+
+impl Heard {
+    /// Takes the last windows.
+    pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        let at = self.windows.len().saturating_sub(count);
+        Self {
+            windows: self.windows.split_off(at),
+        }
+    }
+}
+
+/// The words of some windows.
+pub(crate) fn hear(model: &Model, beam: usize, order: &Order) -> Result<Heard, EngineError> {
+    let encoded = model.encode(&sounds(&order.sounds), Hearing::Sound(order.columns))?;
+    hear_encoded(model, beam, order, &encoded)
+}
+
+/// The same, of what the encoder has made of the windows.
+pub(crate) fn hear_encoded(
+    model: &Model,
+    beam: usize,
+    order: &Order,
+    encoded: &Encoded,
+) -> Result<Heard, EngineError> {
+    let listener = Listener {
+        model,
+        beam,
+        task: &order.task,
+        spaced: is_spaced(order.task.language()),
+    };
+    let mut windows = listener.understand(&order.sounds, encoded, Doubts::Keep)?;
+    listener.hear_again(&order.sounds, &mut windows)?;
+    Ok(Heard { windows })
+}
+
+/// The samples of some windows.
+pub(crate) fn sounds(batch: &[Sound]) -> Vec<&[i16]> {
+    batch
+        .iter()
+        .map(|(_, samples)| samples.as_slice())
+        .collect()
+}
+
+struct Listener<'a> {
+    model: &'a Model,
+    beam: usize,
+    task: &'a Task,
+    spaced: bool,
+}
+
+impl Listener<'_> {
+    fn understand(
+        &self,
+        batch: &[Sound],
+        encoded: &Encoded,
+        doubts: Doubts,
+    ) -> Result<Vec<HeardWindow>, EngineError> {
+        let decoded = decode(self.model, encoded, batch, self.task, self.beam, doubts)?;
+        let tokens: Vec<Vec<usize>> = decoded.hypotheses.into_iter().map(|h| h.tokens).collect();
+        let lengths: Vec<usize> = batch.iter().map(|(_, sound)| sound.len()).collect();
+        let alignments = self.model.align(encoded, self.task, &tokens, &lengths)?;
+        let said = batch.iter().zip(tokens.iter().zip(&alignments));
+        Ok(said
+            .zip(decoded.retried)
+            .map(
+                |(((window, _), (tokens, alignment)), retried)| HeardWindow {
+                    words: words(
+                        &self.model.vocabulary,
+                        self.spaced,
+                        window,
+                        tokens,
+                        alignment,
+                    ),
+                    retried,
+                    heard_again: false,
+                },
+            )
+            .collect())
+    }
+
+    /// Transcribes speech that a window's text leaves out: by itself, then the whole window over
+    /// all that Whisper can hear, then its halves, until nothing is left out. Models at times end a
+    /// text long before the sound, or skip a row of digits.
+    fn hear_again(&self, batch: &[Sound], heard: &mut [HeardWindow]) -> Result<(), EngineError> {
+        for (sound, one) in batch.iter().zip(heard) {
+            let (window, samples) = sound;
+            let left = left_out(window, &one.words);
+            // Without any words, the model heard no speech, and may be right.
+            if left.is_empty() || one.words.is_empty() {
+                continue;
+            }
+            one.heard_again = true;
+            let only = window.part(samples, left);
+            let said = [one.words.clone(), self.hear_whole(&[only])?].concat();
+            Self::take_better(window, one, in_order(said));
+            if !left_out(window, &one.words).is_empty() {
+                let said = self.hear_whole(std::slice::from_ref(sound))?;
+                Self::take_better(window, one, said);
+            }
+            let left = left_out(window, &one.words);
+            let halves = left
+                .first()
+                .map(|first| window.halves(samples, first.start));
+            if let Some(Some(halves)) = halves {
+                let said = self.hear_whole(&halves)?;
+                Self::take_better(window, one, said);
+            }
+        }
+        Ok(())
+    }
+
+    /// The words of parts of a window, one after the other: over the whole 30 s they take much
+    /// memory.
+    fn hear_whole(&self, parts: &[Sound]) -> Result<Vec<TimedWord>, EngineError> {
+        let mut said = Vec::new();
+        for part in parts {
+            let part = std::slice::from_ref(part);
+            let encoded = self.model.encode(&sounds(part), Hearing::Whole)?;
+            let heard = self.understand(part, &encoded, Doubts::Drop)?;
+            said.extend(heard.into_iter().flat_map(|window| window.words));
+        }
+        Ok(said)
+    }
+
+    /// Takes other words for a window if they leave out less.
+    fn take_better(window: &Window, heard: &mut HeardWindow, said: Vec<TimedWord>) {
+        if frames(&left_out(window, &said)) < frames(&left_out(window, &heard.words)) {
+            heard.words = said;
+        }
+    }
+}
+
+/// Words by time; none reaches into the next.
+fn in_order(mut words: Vec<TimedWord>) -> Vec<TimedWord> {
+    words.sort_by_key(|word| word.samples.start);
+    for at in 1..words.len() {
+        let next = words[at].samples.start;
+        let samples = &mut words[at - 1].samples;
+        samples.end = samples.end.min(next).max(samples.start);
+    }
+    words.retain(|word| !word.samples.is_empty());
+    words
+}
+
+/// The speech in a window that its words leave out.
+fn left_out(window: &Window, words: &[TimedWord]) -> Vec<Span> {
+    let times: Vec<_> = words.iter().map(|word| word.samples.clone()).collect();
+    window.left_out(&times)
+}
+
+fn frames(spans: &[Span]) -> usize {
+    spans.iter().map(ExactSizeIterator::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_were_found_later_find_their_place() {
+        let word = |text: &str, samples| TimedWord {
+            text: text.to_owned(),
+            samples,
+            confidence: 1.0,
+            digits: Vec::new(),
+        };
+        let words = in_order(vec![
+            word("bottle?", 0..900),
+            word("That", 2_000..2_200),
+            word("four", 800..1_200),
+            word("eight", 1_200..2_100),
+        ]);
+        let places: Vec<_> = words.iter().map(|word| word.samples.clone()).collect();
+        assert_eq!(places, [0..800, 800..1_200, 1_200..2_000, 2_000..2_200]);
+    }
+}
