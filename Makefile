@@ -7,7 +7,7 @@ DEMO_DATA   ?= data/demo
 .PHONY: help setup demo run test faults lint bench bench-ner bench-decode fuzz-decode bench-transcribe samples clean-data
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing and fetch programs and models into the cache
 	@deploy/setup.sh
@@ -47,7 +47,7 @@ bench: setup ## Benchmarks: recognizing entities, facts per second
 
 bench-transcribe: setup ## Transcription beside faster-whisper [ARGS="--models base --repeat 5 --json FILE"]
 	COLLOQUY_PEER_PYTHON=$$(benches/peers/setup.sh) \
-	cargo bench $(CARGO_FLAGS) --workspace --bench transcribe -- $(ARGS)
+	cargo bench $(CARGO_FLAGS) --profile dev --workspace --bench transcribe -- $(ARGS)
 
 bench-ner: setup ## Named entities beside spaCy, on one thread each
 	COLLOQUY_PEER_PYTHON=$$(platform/ner/benches/peers/setup.sh) \

@@ -63,7 +63,7 @@ fn check_document(document: &Value) {
     let duration = document["duration"].as_f64().unwrap();
     let (segments, words) = (&document["segments"], document["words"].as_array().unwrap());
     assert!(words.len() > 40, "{} words", words.len());
-    let mut ends = vec![0.0; 8];
+    let mut ends = [0.0; 8];
     for word in words {
         let (start, end) = (
             word["start"].as_f64().unwrap(),

@@ -452,7 +452,11 @@ mod tests {
     #[test]
     fn digits_share_their_tokens_time_and_pauses_have_none() {
         let window = window(1_000, &[0..50, 100..200]);
-        let words = all(&["Ġ45", "32", "-", "1", "Ġis"], &window, &[0, 1_600, 2_000, 2_000, 2_400, 3_000]);
+        let words = all(
+            &["Ġ45", "32", "-", "1", "Ġis"],
+            &window,
+            &[0, 1_600, 2_000, 2_000, 2_400, 3_000],
+        );
         assert_eq!(words[0].text, "4532-1");
         let ms: Vec<usize> = words[0].digits.iter().map(|&sample| sample / 16).collect();
         // The first token's speech: 864 ms, and 64 ms after the pause.
