@@ -271,7 +271,7 @@ impl Story {
         let text = fs::read(path).unwrap();
         let mut data: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let open = [Anonymized, Qualified].contains(&fact_type);
-        for name in ["recording", "audio", "transcript", "entities"] {
+        for name in ["recording", "vocabulary", "audio", "transcript", "entities"] {
             if data.get(name).is_none() {
                 continue;
             }

@@ -395,8 +395,9 @@ pub(crate) mod tests {
 
     #[test]
     fn windows_of_about_the_same_length_are_of_one_class() {
-        assert_eq!(length_class(0), 200);
-        assert_eq!(length_class(16_000 * 15), length_class(16_000 * 15 + 8_000));
+        assert_eq!(length_class(0), 400);
+        assert_eq!(length_class(16_000 * 15), 1_800);
+        assert_eq!(length_class(16_000 * 14), 1_800);
         assert_eq!(length_class(16_000 * 30), COLUMNS);
     }
 

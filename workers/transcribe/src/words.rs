@@ -45,6 +45,8 @@ const LONGEST_PER_CHARACTER: usize = samples_in_ms(180);
 const FOLLOWING: usize = samples_in_ms(60);
 /// This many digits make a number that must be covered whole.
 const NUMBER_DIGITS: usize = 2;
+/// As many digits are said in a row at most.
+const GROUP_DIGITS: usize = 4;
 /// Digits as words. Models leave some out of a long row, so the speech after one is taken for it.
 const DIGIT_WORDS: [&str; 13] = [
     "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double",
@@ -243,7 +245,10 @@ impl Placed {
     }
 }
 
-/// Where each digit of a number begins: its token's speech, shared by the digits that it spells.
+/// Where each digit of a number begins.
+///
+/// Attention finds the beginning of a group of digits well, and the digits in it badly; so they
+/// share the speech up to the next group evenly.
 fn digits(
     vocabulary: &Vocabulary,
     window: &Window,
@@ -254,22 +259,50 @@ fn digits(
     if !placed.is_number() {
         return Vec::new();
     }
+    let count = |&token: &usize| {
+        let spelled = vocabulary.spelling(token);
+        spelled.iter().filter(|byte| byte.is_ascii_digit()).count()
+    };
+    let range = placed.written.tokens.clone();
+    let counts: Vec<usize> = tokens[range.clone()].iter().map(count).collect();
+    let bound = |at: usize| alignment.bounds.get(at).copied().unwrap_or(0);
     let (first, last) = (placed.samples.start, placed.samples.end.saturating_sub(1));
     let mut begins = first;
     let mut found = Vec::new();
-    for at in placed.written.said.clone() {
-        let spelled = vocabulary.spelling(tokens.get(at).copied().unwrap_or(usize::MAX));
-        let count = spelled.iter().filter(|byte| byte.is_ascii_digit()).count();
-        let bound = |at: usize| alignment.bounds.get(at).copied().unwrap_or(0);
-        let speech = spoken(window, bound(at)..bound(at + 1));
+    let groups = groups(&counts);
+    for (at, group) in groups.iter().enumerate() {
+        let next = groups.get(at + 1).map_or(range.len(), |next| next.start);
+        let speech = spoken(
+            window,
+            bound(range.start + group.start)..bound(range.start + next),
+        );
         let length: usize = speech.iter().map(ExactSizeIterator::len).sum();
-        for digit in 0..count {
-            let begin = along(&speech, length * digit / count).unwrap_or(begins);
+        let digits: usize = counts[group.clone()].iter().sum();
+        for digit in 0..digits {
+            let begin = along(&speech, length * digit / digits).unwrap_or(begins);
             begins = begin.clamp(begins, last.max(begins));
             found.push(begins);
         }
     }
     found
+}
+
+/// Runs of tokens that spell digits, from how many each spells: what is between them parts them, and
+/// so does their length.
+fn groups(counts: &[usize]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for (at, &count) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
+        match groups.last_mut() {
+            Some(group)
+                if group.end == at
+                    && counts[group.clone()].iter().sum::<usize>() + count <= GROUP_DIGITS =>
+            {
+                group.end = at + 1;
+            }
+            _ => groups.push(at..at + 1),
+        }
+    }
+    groups
 }
 
 /// The speech in a part of the window, in samples of the recording.
@@ -459,8 +492,8 @@ mod tests {
         );
         assert_eq!(words[0].text, "4532-1");
         let ms: Vec<usize> = words[0].digits.iter().map(|&sample| sample / 16).collect();
-        // The first token's speech: 864 ms, and 64 ms after the pause.
-        assert_eq!(ms, [0, 432, 1_600, 1_800, 2_000]);
+        // The first group has 864 ms of speech, and from 64 ms before 1,600 ms to 2,000 ms.
+        assert_eq!(ms, [0, 332, 664, 1_668, 2_000]);
         assert!(words[1].digits.is_empty());
     }
 
