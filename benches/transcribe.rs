@@ -54,7 +54,7 @@ struct Setup {
     model: PathBuf,
     threads: NonZeroUsize,
     beam_size: NonZeroUsize,
-    batch_size: NonZeroUsize,
+    batch_size: Option<NonZeroUsize>,
     language: Option<String>,
 }
 
@@ -104,11 +104,12 @@ fn say(line: &Value) {
 
 fn serve(setup: Setup) {
     let start = Instant::now();
+    let defaults = EngineOptions::default();
     let options = EngineOptions {
         threads: Some(setup.threads),
         beam_size: setup.beam_size,
-        batch_size: setup.batch_size,
-        ..EngineOptions::default()
+        batch_size: setup.batch_size.unwrap_or(defaults.batch_size),
+        ..defaults
     };
     let engine = Engine::load(&setup.model, &options).unwrap();
     say(&json!({"load_seconds": start.elapsed().as_secs_f64()}));

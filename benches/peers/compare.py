@@ -31,6 +31,8 @@ OURS = "ours"
 PEERS = {"fw sequential": "sequential", "fw batched": "batched", "whisper.cpp": "whisper.cpp"}
 # What the targets are about; another peer is only shown.
 RIVALS = ("fw sequential", "fw batched")
+# Segments that faster-whisper's batched way takes at once, unless told otherwise.
+PEER_BATCH = 8
 # For the patience with decoding, before the length is known.
 MOST_AUDIO_SECONDS = 60
 # Threads that wait by spinning do so for up to 200 ms after the work.
@@ -70,7 +72,7 @@ def arguments():
     parser.add_argument("--repeat", type=int, default=3, help="rounds [%(default)s]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each tool [%(default)s]")
     parser.add_argument("--beam-size", type=int, default=1, help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=8, help="[%(default)s]")
+    parser.add_argument("--batch-size", type=int, help=f"[each tool's own default; faster-whisper's is {PEER_BATCH}]")
     parser.add_argument("--language", default="en", help="or auto [%(default)s]")
     parser.add_argument("--json", type=Path, help="file for everything that was measured")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="only report what these files hold")
@@ -114,13 +116,14 @@ def start(given, model):
     folder = model_folder(model)
     setup = {"model": str(folder), "threads": given.threads, "beam_size": given.beam_size,
              "batch_size": given.batch_size, "language": None if given.language == "auto" else given.language}
+    peers_setup = setup | {"batch_size": given.batch_size or PEER_BATCH}
     where = environment(given.threads)
     tools = [Tool(OURS, [given.ours, "--serve", json.dumps(setup)], where)]
     for name, kind in peers_of(given).items():
         if kind == "whisper.cpp":
-            side = ["whisper_cpp_side.py", json.dumps({"ggml": ggml_file(folder)} | setup)]
+            side = ["whisper_cpp_side.py", json.dumps({"ggml": ggml_file(folder)} | peers_setup)]
         else:
-            side = ["faster_whisper_side.py", kind, json.dumps(setup)]
+            side = ["faster_whisper_side.py", kind, json.dumps(peers_setup)]
         tools.append(Tool(name, [sys.executable, "-B", HERE / side[0], *side[1:]], where))
     return tools
 
@@ -175,7 +178,7 @@ def run_model(given, model, recordings, stereo):
 
 def setup_of(given):
     return {"processor": processor(), "cores": os.cpu_count(), "threads": given.threads, "beam_size": given.beam_size,
-            "batch_size": given.batch_size, "language": given.language, "compute_type": "int8", "tools": [OURS, *peers_of(given)],
+            "batch_size": given.batch_size or "default", "language": given.language, "compute_type": "int8", "tools": [OURS, *peers_of(given)],
             "faster_whisper": importlib.metadata.version("faster-whisper"),
             "ctranslate2": importlib.metadata.version("ctranslate2")}
 

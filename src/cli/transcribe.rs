@@ -137,7 +137,7 @@ pub(crate) struct Transcribe {
     #[arg(
         long,
         value_name = "NUMBER",
-        default_value = "8",
+        default_value = "3",
         help_heading = "Resources"
     )]
     batch_size: NonZeroUsize,

@@ -38,7 +38,7 @@ const MIN_TOKENS: usize = 24;
 /// The most tokens of a window: half of the decoder's positions.
 const MAX_TOKENS: usize = 224;
 /// The beam of the later attempts.
-const RETRY_BEAM: usize = 5;
+pub(crate) const RETRY_BEAM: usize = 5;
 /// Sequences of so many tokens may not occur twice in the last attempt.
 const UNIQUE_NGRAM: usize = 4;
 

@@ -66,7 +66,7 @@ impl Default for EngineOptions {
             compute_type: ComputeType::default(),
             threads: None,
             beam_size: NonZeroUsize::MIN,
-            batch_size: NonZeroUsize::MIN.saturating_add(3),
+            batch_size: NonZeroUsize::MIN.saturating_add(2),
             name: None,
         }
     }

@@ -2,9 +2,9 @@
 //! out, heard again.
 
 use crate::batches::Order;
-use crate::decode::{Doubts, Sound, decode};
+use crate::decode::{Doubts, RETRY_BEAM, Sound, decode};
 use crate::error::EngineError;
-use crate::model::{Encoded, Hearing, Model, Task};
+use crate::model::{Encoded, Hearing, Model, Task, length_class};
 use crate::speech::Span;
 use crate::windows::Window;
 use crate::words::{TimedWord, is_spaced, words};
@@ -105,9 +105,9 @@ impl Listener<'_> {
             .collect())
     }
 
-    /// Transcribes speech that a window's text leaves out: by itself, then the whole window over
-    /// all that Whisper can hear, then its halves, until nothing is left out. Models at times end a
-    /// text long before the sound, or skip a row of digits.
+    /// Transcribes speech that a window's text leaves out: by itself, and if that does not help, the
+    /// window over all that Whisper can hear. Models at times end a text long before the sound, or
+    /// skip a row of digits.
     fn hear_again(&self, batch: &[Sound], heard: &mut [HeardWindow]) -> Result<(), EngineError> {
         for (sound, one) in batch.iter().zip(heard) {
             let (window, samples) = sound;
@@ -118,35 +118,26 @@ impl Listener<'_> {
             }
             one.heard_again = true;
             let only = window.part(samples, left);
-            let said = [one.words.clone(), self.hear_whole(&[only])?].concat();
+            let length = Hearing::Sound(length_class(only.1.len()));
+            let said = [one.words.clone(), self.hear_alone(only, length)?].concat();
             Self::take_better(window, one, in_order(said));
             if !left_out(window, &one.words).is_empty() {
-                let said = self.hear_whole(std::slice::from_ref(sound))?;
-                Self::take_better(window, one, said);
-            }
-            let left = left_out(window, &one.words);
-            let halves = left
-                .first()
-                .map(|first| window.halves(samples, first.start));
-            if let Some(Some(halves)) = halves {
-                let said = self.hear_whole(&halves)?;
+                let said = self.hear_alone(sound.clone(), Hearing::Whole)?;
                 Self::take_better(window, one, said);
             }
         }
         Ok(())
     }
 
-    /// The words of parts of a window, one after the other: over the whole 30 s they take much
-    /// memory.
-    fn hear_whole(&self, parts: &[Sound]) -> Result<Vec<TimedWord>, EngineError> {
-        let mut said = Vec::new();
-        for part in parts {
-            let part = std::slice::from_ref(part);
-            let encoded = self.model.encode(&sounds(part), Hearing::Whole)?;
-            let heard = self.understand(part, &encoded, Doubts::Drop)?;
-            said.extend(heard.into_iter().flat_map(|window| window.words));
-        }
-        Ok(said)
+    /// The words of one window, searched harder.
+    fn hear_alone(&self, sound: Sound, hearing: Hearing) -> Result<Vec<TimedWord>, EngineError> {
+        let harder = Self {
+            beam: self.beam.max(RETRY_BEAM),
+            ..*self
+        };
+        let encoded = self.model.encode(&[&sound.1], hearing)?;
+        let heard = harder.understand(&[sound], &encoded, Doubts::Drop)?;
+        Ok(heard.into_iter().flat_map(|window| window.words).collect())
     }
 
     /// Takes other words for a window if they leave out less.

@@ -1,10 +1,11 @@
 //! The service: decoded audio becomes a transcript with word times.
 
 use std::{
+    cell::Cell,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use colloquy_audio::FlacReader;
@@ -23,6 +24,9 @@ use crate::{
     remote::{RemoteEngine, RemoteError},
     terms::{Vocabularies, prompt},
 };
+
+/// How often a long transcription says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// The service.
 #[derive(Debug)]
@@ -92,7 +96,7 @@ impl TranscribeService {
                 let engine = engine.clone();
                 let transcribed = context.blocking(move |cancel| {
                     let recording = FlacRecording::open(&path)?;
-                    engine.transcribe(&recording, &request, &|_| {}, cancel)
+                    engine.transcribe(&recording, &request, &say_progress(), cancel)
                 });
                 transcribed.await?.map_or_else(not_heard, Heard::it)
             }
@@ -214,6 +218,17 @@ fn rejection(error: &EngineError) -> Fact {
         reason: error.to_string(),
     }
     .into()
+}
+
+/// Hears the share done of a transcription, and logs it now and then.
+fn say_progress() -> impl Fn(f32) {
+    let said = Cell::new(Instant::now());
+    move |share| {
+        if said.get().elapsed() >= SAY_EVERY {
+            said.set(Instant::now());
+            tracing::info!(percent = (share * 100.0).round(), "transcribing");
+        }
+    }
 }
 
 /// The platform's FLAC as a recording that can be read again and again.

@@ -103,29 +103,6 @@ impl Window {
             .collect()
     }
 
-    /// Two windows of this one's speech, parted at the pause nearest its middle, or else at
-    /// `frame`; with their samples. `None` if neither is within the speech.
-    pub(crate) fn halves(&self, samples: &[i16], frame: usize) -> Option<[(Self, Vec<i16>); 2]> {
-        let spoken: usize = self.speech.iter().map(ExactSizeIterator::len).sum();
-        let before = |at: usize| {
-            self.speech[..at]
-                .iter()
-                .map(ExactSizeIterator::len)
-                .sum::<usize>()
-        };
-        let pause = (1..self.speech.len()).min_by_key(|&at| before(at).abs_diff(spoken / 2));
-        let (first, second) = if let Some(at) = pause {
-            (self.speech[..at].to_vec(), self.speech[at..].to_vec())
-        } else {
-            let whole = self.speech.first()?;
-            if frame <= whole.start || frame >= whole.end {
-                return None;
-            }
-            (vec![whole.start..frame], vec![frame..whole.end])
-        };
-        Some([self.part(samples, first), self.part(samples, second)])
-    }
-
     /// A window of some of this one's speech, and the samples of it.
     pub(crate) fn part(&self, samples: &[i16], speech: Vec<Span>) -> (Self, Vec<i16>) {
         let mut part = Self {
@@ -423,26 +400,6 @@ mod tests {
         assert_eq!(sound.len(), part.samples());
         assert_eq!(sound[0], 235 - 85);
         assert_eq!(sound[110 * FRAME_SAMPLES], 330);
-    }
-
-    #[test]
-    fn halves_part_at_a_pause_or_where_they_are_told() {
-        let frames = draw(".", 2_000);
-        let speech = |halves: [(Window, Vec<i16>); 2]| {
-            halves.map(|(window, sound)| {
-                assert_eq!(sound.len(), window.samples());
-                window.speech
-            })
-        };
-        let window = pack(0, &[100..200, 300..700, 800..1_000], &frames).remove(0);
-        let sound = vec![0; window.samples()];
-        let halves = window.halves(&sound, 0).unwrap();
-        assert_eq!(speech(halves), [vec![100..200, 300..700], vec![800..1_000]]);
-        let window = pack(0, &[100..900], &frames).remove(0);
-        let sound = vec![0; window.samples()];
-        let halves = window.halves(&sound, 600).unwrap();
-        assert_eq!(speech(halves), [vec![100..600], vec![600..900]]);
-        assert_eq!(window.halves(&sound, 100), None);
     }
 
     #[test]
