@@ -19,7 +19,7 @@ use crate::listen::{self, Heard, hear_encoded};
 use crate::model::{Encoded, Hearing, Model, Task, length_class};
 pub use crate::recording::{Blocks, Pcm, Recording, SAMPLE_RATE};
 use crate::speech::stretches;
-use crate::survey::{FRAME_SAMPLES, Survey};
+use crate::survey::{FRAME_SAMPLES, Survey, channel_roles};
 use crate::turns::turns;
 use crate::windows::{Collector, Window, pack};
 use crate::words::TimedWord;
@@ -385,15 +385,7 @@ impl<'a> Job<'a> {
     }
 
     fn finish(mut self, survey: &Survey, roles: &[Role]) -> Transcription {
-        let mut channels: Vec<Role> = (0..survey.frames.len())
-            .map(|channel| roles.get(channel).copied().unwrap_or_default())
-            .collect();
-        for (channel, copy) in survey.copy_of.iter().enumerate() {
-            if let Some(original) = copy {
-                channels[channel] = Role::Unknown;
-                channels[*original] = Role::Unknown;
-            }
-        }
+        let channels = channel_roles(&survey.copy_of, roles);
         (self.progress)(1.0);
         let mut words = std::mem::take(&mut self.words);
         // Windows of different lengths were heard in another order than they were said.

@@ -23,7 +23,7 @@ mod sound;
 
 use std::{sync::Arc, time::Duration};
 
-use colloquy_contract::transcript::{Role, Transcript, Turn, WordTimes};
+use colloquy_contract::transcript::{Transcript, Turn, WordTimes};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ use tracing::Span;
 use crate::{
     engine::{EngineError, Findings, Recording, Request, SAMPLE_RATE, Transcription},
     speech::{Span as Frames, stretches},
-    survey::{FRAME_SAMPLES, Survey},
+    survey::{FRAME_SAMPLES, Survey, channel_roles},
     turns::{turns, word},
     words::TimedWord,
 };
@@ -251,7 +251,7 @@ impl<'a> Job<'a> {
     }
 
     fn finish(self) -> Transcription {
-        let channels = roles(&self.survey.copy_of, &self.request.roles);
+        let channels = channel_roles(&self.survey.copy_of, &self.request.roles);
         let mut all = turns(self.words, &channels);
         for (channel, segments) in self.segments.into_iter().enumerate() {
             let segments = pieces::widen(segments, &self.speech[channel]);
@@ -285,20 +285,6 @@ impl<'a> Job<'a> {
             findings: self.findings,
         }
     }
-}
-
-/// The role of each channel; none where a channel and its copy carry both speakers.
-fn roles(copy_of: &[Option<usize>], wanted: &[Role]) -> Vec<Role> {
-    let mut roles: Vec<Role> = (0..copy_of.len())
-        .map(|channel| wanted.get(channel).copied().unwrap_or_default())
-        .collect();
-    for (channel, original) in copy_of.iter().enumerate() {
-        if let Some(original) = original {
-            roles[channel] = Role::Unknown;
-            roles[*original] = Role::Unknown;
-        }
-    }
-    roles
 }
 
 /// As much of a vocabulary as a server reads, whole terms only.
@@ -369,14 +355,5 @@ mod tests {
         assert!(cut.ends_with("Müllerstraße"), "{cut}");
         let endless = prompt(&"ü".repeat(1_000));
         assert_eq!(endless.len(), MAX_PROMPT_BYTES);
-    }
-
-    #[test]
-    fn copies_have_no_roles() {
-        let wanted = [Role::Agent, Role::Customer, Role::Agent];
-        assert_eq!(
-            roles(&[None, Some(0), None, None], &wanted),
-            [Role::Unknown, Role::Unknown, Role::Agent, Role::Unknown]
-        );
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Two bytes per channel and 16 ms are kept, 1.35 MB for an hour of two channels.
 
+use colloquy_contract::transcript::Role;
 use earshot::Detector;
 
 use crate::error::EngineError;
@@ -78,6 +79,20 @@ impl Survey {
             copy_of: likeness.copies(),
         })
     }
+}
+
+/// The role of each channel; none where a channel and its copy carry both speakers.
+pub(crate) fn channel_roles(copy_of: &[Option<usize>], wanted: &[Role]) -> Vec<Role> {
+    let mut roles: Vec<Role> = (0..copy_of.len())
+        .map(|channel| wanted.get(channel).copied().unwrap_or_default())
+        .collect();
+    for (channel, original) in copy_of.iter().enumerate() {
+        if let Some(original) = original {
+            roles[channel] = Role::Unknown;
+            roles[*original] = Role::Unknown;
+        }
+    }
+    roles
 }
 
 fn check_size(channels: usize, samples: u64) -> Result<(), EngineError> {
@@ -308,6 +323,15 @@ mod tests {
         let mut right = left.clone();
         right[..32_000].copy_from_slice(&noise(3, 32_000, 400.0));
         assert_eq!(copies(vec![left, right]), [None, None]);
+    }
+
+    #[test]
+    fn copies_have_no_roles() {
+        let wanted = [Role::Agent, Role::Customer, Role::Agent];
+        assert_eq!(
+            channel_roles(&[None, Some(0), None, None], &wanted),
+            [Role::Unknown, Role::Unknown, Role::Agent, Role::Unknown]
+        );
     }
 
     #[test]
