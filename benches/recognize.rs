@@ -11,7 +11,7 @@
 use std::{fs, path::Path, time::Instant};
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
-use colloquy_tag::recognize;
+use colloquy_entities::recognize;
 use serde_json::Value;
 
 /// How often the sample calls are repeated within the one call.

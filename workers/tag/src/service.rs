@@ -10,7 +10,7 @@ use colloquy_contract::{
     transcript::Transcript,
 };
 
-use crate::recognize;
+use colloquy_entities::recognize;
 
 /// The service.
 #[derive(Debug, Default)]

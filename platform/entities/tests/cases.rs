@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
-use colloquy_tag::recognize;
+use colloquy_entities::recognize;
 
 /// Type, value if given, turn, start in characters, text.
 type Expected = (String, Option<String>, usize, usize, String);

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
-use colloquy_tag::recognize;
+use colloquy_entities::recognize;
 use serde_json::Value;
 
 /// Types that the patterns must find even where they are not sensitive.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word, WordTimes};
-use colloquy_tag::{recognize, recognizer_names};
+use colloquy_entities::{recognize, recognizer_names};
 
 /// Pieces that recognizers look for, and pieces that break careless ones.
 const PIECES: &[&str] = &[

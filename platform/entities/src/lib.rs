@@ -1,0 +1,31 @@
+//! Finds what in a conversation is a name, a number, a date or a place.
+//!
+//! [`recognize`] reads a whole [`Transcript`](colloquy_contract::transcript::Transcript) and
+//! returns its [`Entities`](colloquy_contract::entities::Entities): which characters of which turn
+//! name what, with a canonical value, so that equal values are the same entity.
+//!
+//! The input is what a speech recognizer writes, not what a person types. Numbers come as digits,
+//! as words, or as both; they are cut by fillers, by the other side's "mm-hmm" and by the end of a
+//! turn; a question says what its answer is. The recognizers therefore do not work on lines of
+//! text but on a conversation: one speaker's words in order, the numbers read in them, and
+//! the cues said before them by either side.
+//!
+//! Promises:
+//! - Mentions never overlap, are sorted by turn and start, and their text is the turn's text there.
+//! - Seven digits or more read out in a row never stay untagged, whatever they are.
+//! - Every pass is linear in the length of the conversation, and no input makes it panic.
+//! - Nothing here logs: an entity's value leaves only in the result.
+#![warn(missing_docs)]
+
+mod context;
+mod entity;
+mod numbers;
+mod overlap;
+mod propagation;
+mod recognizers;
+mod runs;
+mod text;
+mod words;
+
+pub use entity::types;
+pub use recognizers::{recognize, recognizer_names};
