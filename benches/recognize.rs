@@ -11,7 +11,7 @@
 use std::{fs, path::Path, time::Instant};
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
-use colloquy_entities::recognize;
+use colloquy_entities::Recognizers;
 use serde_json::Value;
 
 /// How often the sample calls are repeated within the one call.
@@ -72,6 +72,7 @@ fn long_call() -> Transcript {
 }
 
 fn main() {
+    let recognizers = Recognizers::new(None);
     let call = long_call();
     let characters: usize = call
         .turns
@@ -81,7 +82,7 @@ fn main() {
     let mut seconds: Vec<f64> = (0..RUNS)
         .map(|_| {
             let start = Instant::now();
-            let mentions = recognize(&call).mentions.len();
+            let mentions = recognizers.recognize(&call).mentions.len();
             assert!(mentions > 0);
             start.elapsed().as_secs_f64()
         })

@@ -4,14 +4,18 @@ mod all;
 mod artifacts;
 mod assets;
 mod audit;
+mod backup;
 mod broker;
 mod contract;
 mod deadletters;
 mod demo;
+mod doctor;
+mod entities;
 mod gateway;
 mod keys;
 pub(crate) mod options;
 mod rebuild;
+mod redact;
 mod reprocess;
 mod streams;
 mod transcribe;
@@ -52,6 +56,10 @@ enum Command {
     Demo(demo::Demo),
     /// Transcribe recordings on this machine, without a broker
     Transcribe(transcribe::Transcribe),
+    /// Free recordings and texts of personal data on this machine, without a broker
+    Redact(redact::Redact),
+    /// Find names, numbers and places in text on this machine, without a broker
+    Entities(entities::EntitiesCommand),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
     /// Make the broker's streams, buckets and consumers agree with the contract, or check them
@@ -60,8 +68,14 @@ enum Command {
     Deadletters(deadletters::DeadLetters),
     /// Prove that nothing was lost or doubled; safe on a live system
     Audit(audit::Audit),
+    /// Look at a running installation and say what is wrong and what to do
+    Doctor(doctor::Doctor),
     /// Remove artifacts that nothing refers to
     Artifacts(artifacts::Artifacts),
+    /// Save all that the broker holds to files, while the platform works
+    Backup(backup::Backup),
+    /// Make the streams and buckets of a backup on a new broker
+    Restore(backup::Restore),
     /// Have a conversation processed again from one service on
     Reprocess(reprocess::Reprocess),
     /// Build read models anew from the log while they go on serving
@@ -79,6 +93,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Assets(command) => command.run(),
         Command::Contract(command) => command.run(),
         Command::Transcribe(command) => return command.run(),
+        Command::Redact(command) => return command.run(),
+        Command::Entities(command) => command.run(),
         Command::Up(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
         Command::All(command) => with_runtime(&cli.log, "colloquy", |process| command.run(process)),
         Command::Gateway(command) => {
@@ -99,6 +115,13 @@ pub(crate) fn main() -> ExitCode {
             let _ = audited.as_ref().inspect_err(|error| report(error));
             return audit::exit_code(&audited);
         }
+        Command::Doctor(command) => {
+            let looked = with_runtime(&cli.log, "colloquy", |_| command.run());
+            let _ = looked.as_ref().inspect_err(|error| report(error));
+            return doctor::exit_code(&looked);
+        }
+        Command::Backup(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
+        Command::Restore(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
         Command::Reprocess(command) => with_runtime(&cli.log, "colloquy", |_| command.run()),
     };
     match result {
@@ -144,6 +167,7 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    colloquy_runtime::process::observe_runtime(runtime.handle());
     let result = runtime.block_on(command(process));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     telemetry.shutdown();
@@ -190,6 +214,10 @@ mod tests {
             "colloquy transcribe --model whisper-tiny.en --format srt,vtt --output texts a.wav b.wav",
             "colloquy transcribe --roles agent,customer --vocabulary @names.txt --format all -o . -",
             "colloquy assets list",
+            "colloquy redact --policy policy.toml --account acme --format flac -o clean a.wav b.txt",
+            "colloquy redact --policy policy.toml --check",
+            "colloquy redact --verify all --transcript vtt --roles agent,customer -",
+            "colloquy worker anonymize --redaction-policy policy.toml --redaction-key-file key",
             "colloquy streams check --nats nats://nats:4222 --replicas 3",
             "colloquy deadletters list --service transcribe --older 2h",
             "colloquy deadletters show 7",
@@ -205,6 +233,8 @@ mod tests {
             "colloquy contract permissions --passwords passwords.env",
             "colloquy audit --json --grace 2h --in-flight 2d --deep",
             "colloquy audit --nats nats://nats:4222 --without-index",
+            "colloquy doctor --nats nats://nats:4222 --replicas 3 --gateway http://gateway:8080",
+            "colloquy doctor --service transcribe --format json --strict",
             "colloquy artifacts sweep --grace 2h",
             "colloquy artifacts sweep --yes",
             "colloquy reprocess 0198c0de-7f7f-7b3a-9d55-3f8a6c1e2b4d --from transcribe",

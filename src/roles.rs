@@ -1,11 +1,11 @@
 //! The roles of a process: builds each service from its options and adds it to the lifecycle.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use colloquy_accounts::AccountsService;
-use colloquy_anonymize::AnonymizeService;
+use colloquy_anonymize::{AnonymizeService, Redactor, policy::PolicyBook};
 use colloquy_bus::{
     Bus, Room,
     worker::{self, Service},
@@ -21,16 +21,15 @@ use colloquy_runtime::{
     lifecycle::{DRAIN_GRACE, Lifecycle},
 };
 use colloquy_tag::TagService;
-use colloquy_transcribe::{
-    TranscribeService, Vocabularies,
-    engine::{Engine, EngineOptions},
-    remote::RemoteEngine,
-};
+use colloquy_transcribe::{TranscribeService, Vocabularies};
 use colloquy_warehouse::{Warehouse, WarehouseOptions};
 use colloquy_webhooks::{CrmService, Endpoint, EndpointOptions, Limits, WebhooksService};
 use tokio::net::TcpListener;
 
-use crate::cli::options::{GatewayArgs, WorkerArgs, model_folder};
+use crate::{
+    cli::options::{GatewayArgs, WorkerArgs},
+    engines::{Engines, Speech},
+};
 
 /// A worker, by the name of its service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,8 +103,9 @@ pub(crate) async fn start_workers(
     args: &WorkerArgs,
     lifecycle: &mut Lifecycle,
 ) -> anyhow::Result<()> {
+    let engines = Engines::new(args);
     for &worker in workers {
-        start_worker(worker, bus, args, lifecycle)
+        start_worker(worker, bus, args, &engines, lifecycle)
             .await
             .with_context(|| format!("worker {} cannot be started", worker.name()))?;
     }
@@ -116,13 +116,19 @@ async fn start_worker(
     worker: Worker,
     bus: &Bus,
     args: &WorkerArgs,
+    engines: &Engines,
     lifecycle: &mut Lifecycle,
 ) -> anyhow::Result<()> {
     match worker {
         Worker::Decode => react(DecodeService::default(), bus, lifecycle),
-        Worker::Transcribe => react(transcribe(args).await?, bus, lifecycle),
-        Worker::Tag => react(TagService, bus, lifecycle),
-        Worker::Anonymize => react(AnonymizeService::default(), bus, lifecycle),
+        Worker::Transcribe => react(transcribe(args, engines).await?, bus, lifecycle),
+        Worker::Tag => {
+            let recognizers = engines.recognizers().await?;
+            react(TagService::new(recognizers), bus, lifecycle);
+        }
+        Worker::Anonymize => {
+            react(anonymize(args, engines, lifecycle).await?, bus, lifecycle);
+        }
         Worker::Qualify => react(QualifyService::new(Qualifier::new()?), bus, lifecycle),
         Worker::Index => {
             let node = IndexNode::open(bus.clone(), index_options(args)).await?;
@@ -163,20 +169,13 @@ fn react<S: Service>(service: S, bus: &Bus, lifecycle: &mut Lifecycle) {
     );
 }
 
-/// Speech to text by the server that is configured, or else by a model on this machine.
-async fn transcribe(args: &WorkerArgs) -> anyhow::Result<TranscribeService> {
-    let service = match args.speech.server()? {
-        Some(options) => {
-            let engine = RemoteEngine::new(options)?;
-            tracing::info!(
-                host = engine.host(),
-                model = engine.model_name(),
-                "speech is sent to a server"
-            );
-            TranscribeService::remote(Arc::new(engine))
-        }
-        None => TranscribeService::new(load_engine(args).await?),
+/// Speech to text, with the names and terms that accounts expect.
+async fn transcribe(args: &WorkerArgs, engines: &Engines) -> anyhow::Result<TranscribeService> {
+    let service = match engines.speech().await? {
+        Speech::Remote(engine) => TranscribeService::remote(engine),
+        Speech::Local(engine) => TranscribeService::new(engine),
     };
+    let service = service.with_roles(args.channel_roles.clone());
     let Some(path) = &args.vocabulary_file else {
         return Ok(service);
     };
@@ -186,19 +185,28 @@ async fn transcribe(args: &WorkerArgs) -> anyhow::Result<TranscribeService> {
     Ok(service.with_vocabularies(vocabularies))
 }
 
-async fn load_engine(args: &WorkerArgs) -> anyhow::Result<Arc<Engine>> {
-    let folder = model_folder(&args.model)?;
-    let name = PathBuf::from(&args.model)
-        .file_name()
-        .map(|name| name.to_string_lossy().into());
-    let options = EngineOptions {
-        threads: args.model_threads,
-        name,
-        ..EngineOptions::default()
-    };
-    let engine = tokio::task::spawn_blocking(move || Engine::load(&folder, &options)).await??;
-    tracing::info!(model = engine.model_name(), "speech model loaded");
-    Ok(Arc::new(engine))
+/// Redaction by the policies of the file, which is looked at for as long as the process runs.
+async fn anonymize(
+    args: &WorkerArgs,
+    engines: &Engines,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<AnonymizeService> {
+    let policies = PolicyBook::open(args.redaction.sources()?)?;
+    let recognizers = engines.recognizers().await?;
+    if policies.current().verify_any() {
+        // Whether there is a model is found out now, not with the first call.
+        engines.speech().await?;
+    }
+    let watch = policies.clone().watch(lifecycle.drain());
+    lifecycle.spawn("redaction policy", async move {
+        watch.await;
+        Ok::<_, Infallible>(())
+    });
+    let redactor = Redactor::new(Arc::new(move |transcript| {
+        recognizers.recognize(transcript)
+    }))
+    .with_listener(Arc::new(engines.clone()));
+    Ok(AnonymizeService::new(redactor, policies))
 }
 
 fn index_options(args: &WorkerArgs) -> IndexOptions {

@@ -103,6 +103,7 @@ fn invariant_dependencies_point_one_way() {
                 "colloquy-runtime",
                 "colloquy-audio",
                 "colloquy-entities",
+                "colloquy-formats",
             ],
             _ => panic!("{name} in {folder} is new: say here what it may depend on"),
         };

@@ -1,7 +1,7 @@
 //! The gateway and each worker as a process of its own, against one broker, each under its own user
 //! with the permissions that the contract gives it: the same result, one trace across all of them;
 //! any of them may be away for a while; two of one share the load; one that reaches outside is
-//! refused.
+//! refused; and the same against a cluster that speaks TLS and loses a server.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -12,18 +12,19 @@ use std::{
     time::Duration,
 };
 
-use colloquy_bus::BusError;
+use colloquy_bus::{Bus, BusError, ConnectOptions};
 use colloquy_contract::{
     Bucket,
     control::{INDEX_REBUILD, RebuildFrom, RebuildRequest},
     facts::Family,
+    permissions::OPERATOR,
     streams,
 };
 use colloquy_runtime::collector::Span;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use support::{Api, Process, Stage};
+use support::{Api, Process, Stage, StageBroker};
 
 const WORKERS: [&str; 7] = [
     "decode",
@@ -159,6 +160,59 @@ async fn has_rows(stage: &Stage, expected: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_over_tls_loses_a_server_and_no_call() {
+    let stage = Stage::of_users_over_tls().await;
+    let StageBroker::OfUsers(broker) = &stage.broker else {
+        panic!("a broker of users")
+    };
+    let (gateway, api) = gateway(&stage).await;
+    let all = WORKERS.iter().chain(&OTHERS);
+    let workers: Vec<_> = all.map(|&name| worker(&stage, name)).collect();
+    let mut calls = support::all_samples();
+    let later = calls.split_off(calls.len() / 2);
+
+    let mut ids = Vec::new();
+    for name in &calls {
+        ids.push(api.post_sample(name).await);
+    }
+    until_stage(&api, &ids[0], "conversation.transcribed").await;
+    broker.kill(1);
+    for name in &later {
+        ids.push(post_until_accepted(&api, name).await);
+    }
+    for id in &ids {
+        api.completed(id).await;
+    }
+    broker.start(1).await;
+    broker.ready().await;
+    let found = api.get("/v1/search?q=&limit=100").await;
+    assert_eq!(found["hits"].as_array().unwrap().len(), ids.len());
+    let bus = stage.bus().await;
+    let options = colloquy_audit::AuditOptions {
+        deep: true,
+        ..Default::default()
+    };
+    let report = colloquy_audit::audit(&bus, &options).await.unwrap();
+    assert!(report.clean, "{report}");
+    bus.close().await;
+
+    // Who does not know the authority does not speak to it, and neither does who would do without.
+    for scheme in ["tls", "nats"] {
+        let options = ConnectOptions {
+            url: broker
+                .url(OPERATOR)
+                .replace("tls://", &format!("{scheme}://")),
+            root_certificates: None,
+            ..broker.connect_options(OPERATOR)
+        };
+        let refused = Bus::connect(options).await;
+        assert!(matches!(refused, Err(BusError::Connect { .. })), "{scheme}");
+    }
+    drop(gateway);
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_reaches_outside_is_refused() {
     let stage = Stage::of_users().await;
     // A worker under another's user ends at once and says why.
@@ -200,6 +254,31 @@ fn is_denied<T>(result: colloquy_bus::Result<T>) {
         Err(BusError::Denied { .. }) => {}
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it is allowed"),
+    }
+}
+
+/// Posts a sample as a client does that wants it kept: what is refused while the cluster chooses new
+/// leaders is repeated with the same key.
+async fn post_until_accepted(api: &Api, name: &str) -> String {
+    let content = std::fs::read(support::sample(name)).unwrap();
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    loop {
+        let request = api
+            .request(
+                Method::POST,
+                "/v1/conversations?channel_roles=agent,customer",
+            )
+            .header("Idempotency-Key", name)
+            .body(content.clone());
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let answer: Value = response.json().await.unwrap();
+        if status == StatusCode::ACCEPTED {
+            return answer["id"].as_str().unwrap().to_owned();
+        }
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+        assert!(std::time::Instant::now() < deadline, "{name}: {answer}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -48,7 +48,6 @@ mod room;
 mod routes;
 mod server;
 mod state;
-mod subtitles;
 mod upload;
 mod view;
 

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Version},
     middleware::Next,
     response::Response,
 };
+use colloquy_contract::ConversationId;
 use opentelemetry::{
     Context, KeyValue, global,
+    metrics::UpDownCounter,
     propagation::{Extractor, Injector},
     trace::TraceContextExt,
 };
@@ -24,6 +26,9 @@ use crate::{problem, state::Shared};
 /// Asked for every few seconds by machines.
 const QUIET: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
+/// Attribute of the conversation that a request is about.
+pub(crate) const CONVERSATION: &str = "colloquy.conversation.id";
+
 /// Wraps everything else: span, metric, `traceparent`, problem documents.
 pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -33,6 +38,7 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let path = request.uri().path().to_owned();
+    let _active = Active::new(&app.active, method);
     let span = server_span(&request, method, route.as_deref(), &path);
     let response = next.run(request).instrument(span.clone()).await;
     let context = span.context();
@@ -50,6 +56,9 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
         KeyValue::new("url.scheme", "http"),
     ];
     attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
+    if status.is_server_error() {
+        attributes.push(KeyValue::new("error.type", status.as_str().to_owned()));
+    }
     app.duration
         .record(started.elapsed().as_secs_f64(), &attributes);
     response
@@ -67,11 +76,17 @@ fn server_span(request: &Request, method: &'static str, route: Option<&str>, pat
         otel.status_code = field::Empty,
         error.r#type = field::Empty,
         http.request.method = method,
+        http.request.method_original = (method == OTHER).then(|| request.method().as_str()),
         http.route = route,
         http.response.status_code = field::Empty,
         url.path = path,
         url.scheme = "http",
+        network.protocol.version = version(request.version()),
+        colloquy.conversation.id = field::Empty,
     );
+    if let Some(conversation) = about(route, path) {
+        span.record(CONVERSATION, field::display(conversation));
+    }
     let parent = global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Extract(request.headers()))
     });
@@ -80,6 +95,43 @@ fn server_span(request: &Request, method: &'static str, route: Option<&str>, pat
         let _ = span.set_parent(parent);
     }
     span
+}
+
+/// What the conventions call a method that is not known.
+const OTHER: &str = "_OTHER";
+
+/// The conversation that a path names.
+fn about(route: Option<&str>, path: &str) -> Option<ConversationId> {
+    let named = route.filter(|route| route.starts_with("/v1/conversations/{id}"));
+    named.and_then(|_| path.split('/').nth(3)?.parse().ok())
+}
+
+fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        _ => None,
+    }
+}
+
+/// A request under way, counted while it lives.
+struct Active<'a>(&'a UpDownCounter<i64>, [KeyValue; 2]);
+
+impl<'a> Active<'a> {
+    fn new(count: &'a UpDownCounter<i64>, method: &'static str) -> Self {
+        let labels = [
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("url.scheme", "http"),
+        ];
+        count.add(1, &labels);
+        Self(count, labels)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.add(-1, &self.1);
+    }
 }
 
 /// The method, if it is a known one: the number of names must be bounded.
@@ -94,7 +146,7 @@ fn method(method: &Method) -> &'static str {
         Method::OPTIONS => "OPTIONS",
         Method::TRACE => "TRACE",
         Method::CONNECT => "CONNECT",
-        _ => "_OTHER",
+        _ => OTHER,
     }
 }
 

@@ -184,6 +184,10 @@ impl Problem {
     }
 
     /// What is wrong this time, and what to do.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use colloquy_bus::{Bus, Kv};
 use colloquy_contract::streams;
-use opentelemetry::{global, metrics::Histogram};
+use opentelemetry::{
+    global,
+    metrics::{Counter, Histogram, UpDownCounter},
+};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -41,15 +44,29 @@ pub(crate) struct App {
     /// wanted and that are read off.
     pub(crate) background: TaskTracker,
     pub(crate) duration: Histogram<f64>,
+    /// Requests under way.
+    pub(crate) active: UpDownCounter<i64>,
+    /// Searches, by what came of them.
+    pub(crate) searches: Counter<u64>,
 }
 
 impl App {
     pub(crate) fn new(options: GatewayOptions, bus: Bus) -> Shared {
-        let duration = global::meter("colloquy-gateway")
+        let meter = global::meter("colloquy-gateway");
+        let duration = meter
             .f64_histogram("http.server.request.duration")
             .with_description("Time from a request's head to its response's head")
             .with_unit("s")
             .with_boundaries(DURATION_BOUNDS.to_vec())
+            .build();
+        let active = meter
+            .i64_up_down_counter("http.server.active_requests")
+            .with_description("Requests under way")
+            .with_unit("{request}")
+            .build();
+        let searches = meter
+            .u64_counter("colloquy.search.requests")
+            .with_description("Searches, by whether every shard answered")
             .build();
         Arc::new(Self {
             buckets: Buckets::default(),
@@ -62,6 +79,8 @@ impl App {
             redrives: Semaphore::new(options.max_redrives),
             background: TaskTracker::new(),
             duration,
+            active,
+            searches,
             options,
             bus,
         })

@@ -406,6 +406,8 @@ async fn anonymize(platform: &Platform, id: ConversationId, audio: Vec<u8>) {
             .unwrap(),
         redactions: [("PERSON".to_owned(), 1)].into(),
         redacted_ms: 100,
+        policy: None,
+        verified: None,
     };
     state(platform, id, fact.into()).await;
 }

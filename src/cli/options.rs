@@ -4,10 +4,17 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use colloquy_anonymize::policy::Sources;
 use colloquy_assets::{Cache, Manifest};
 use colloquy_bus::{Bus, ConnectOptions, Credentials, Room, provision::Storage};
+use colloquy_contract::transcript::Role;
+use colloquy_entities::Recognizers;
 use colloquy_gateway::Watermark;
+use colloquy_ner::Ner;
 use colloquy_runtime::telemetry::{LogFormat, TelemetryOptions};
 use colloquy_transcribe::remote::{Key, RemoteOptions, SoundFormat};
 
@@ -127,12 +134,20 @@ impl Identity {
 impl BrokerOptions {
     /// Connects. Streams, buckets and consumers must be there: `colloquy streams apply`.
     pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Bus> {
+        if let Some(authorities) = &self.identity.nats_ca {
+            colloquy_runtime::certificates::watch("nats-ca", authorities.clone());
+        }
         let bus = Bus::connect(self.identity.connect_options(self.url.clone(), name)).await?;
         Ok(bus.with_group_commit(self.identity.group_commit()))
     }
 
     pub(crate) const fn storage(&self) -> Storage {
         self.identity.storage()
+    }
+
+    /// Certificate authorities for the broker's TLS, if a file was given.
+    pub(crate) const fn authorities(&self) -> Option<&PathBuf> {
+        self.identity.nats_ca.as_ref()
     }
 }
 
@@ -170,13 +185,22 @@ impl GatewayArgs {
 }
 
 /// A number of bytes, such as 512MiB.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let units = [("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let parsed = units.iter().find_map(|(unit, bits)| {
         let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
         number.checked_mul(1 << bits).filter(|bytes| *bytes > 0)
     });
     parsed.ok_or_else(|| "a size is such as 512MiB, 20GiB or 1TiB".to_owned())
+}
+
+/// Reads the name of a role.
+pub(crate) fn role_names() -> impl TypedValueParser<Value = Role> {
+    let names = [Role::Agent, Role::Customer, Role::Unknown].map(|role| role.as_str());
+    PossibleValuesParser::new(names).map(|name| {
+        let mut known = [Role::Agent, Role::Customer].into_iter();
+        known.find(|role| role.as_str() == name).unwrap_or_default()
+    })
 }
 
 /// How workers work.
@@ -193,9 +217,22 @@ pub(crate) struct WorkerArgs {
     #[command(flatten)]
     pub(crate) speech: SpeechServerArgs,
 
+    #[command(flatten)]
+    pub(crate) entity_model: EntityModel,
+
     /// Names and terms to expect, by account: a TOML file
     #[arg(long, env = "COLLOQUY_VOCABULARY_FILE", value_name = "FILE")]
     pub(crate) vocabulary_file: Option<PathBuf>,
+
+    /// Who is on which channel of calls that do not say so, such as agent,customer
+    ///
+    /// It holds for recordings with as many channels.
+    #[arg(long, env = "COLLOQUY_CHANNEL_ROLES", value_name = "ROLE,…",
+          value_delimiter = ',', value_parser = role_names(), hide_possible_values = true)]
+    pub(crate) channel_roles: Vec<Role>,
+
+    #[command(flatten)]
+    pub(crate) redaction: RedactionArgs,
 
     /// Folder of the search index [default: in the data folder]
     #[arg(long, env = "COLLOQUY_INDEX_DIR", value_name = "FOLDER")]
@@ -280,6 +317,81 @@ pub(crate) struct WorkerArgs {
         value_name = "FOLDER"
     )]
     pub(crate) data: PathBuf,
+}
+
+/// What is redacted, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RedactionArgs {
+    /// What is redacted and how, by account: a TOML file, which is read again when it changes
+    /// [default: the built-in policy]
+    #[arg(long, env = "COLLOQUY_REDACTION_POLICY", value_name = "FILE")]
+    redaction_policy: Option<PathBuf>,
+
+    /// File with the key of the redaction policy's hashes
+    #[arg(
+        long,
+        env = "COLLOQUY_REDACTION_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "redaction_key"
+    )]
+    redaction_key_file: Option<PathBuf>,
+
+    /// Key of the redaction policy's hashes; better by file or environment, for others see command
+    /// lines
+    #[arg(
+        long,
+        env = "COLLOQUY_REDACTION_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    redaction_key: Option<String>,
+}
+
+impl RedactionArgs {
+    /// Where policies come from.
+    pub(crate) fn sources(&self) -> anyhow::Result<Sources> {
+        let key = self.redaction_key.as_deref();
+        Ok(Sources {
+            policy: self.redaction_policy.clone(),
+            key_file: self.redaction_key_file.clone(),
+            key: key.map(colloquy_anonymize::policy::Key::new).transpose()?,
+        })
+    }
+}
+
+/// What finds people, places and organizations.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EntityModel {
+    /// Model of people, places and organizations: the name of an asset, or a folder with a spaCy
+    /// model; none is patterns only, which find less
+    #[arg(
+        long = "entity-model",
+        env = "COLLOQUY_ENTITY_MODEL",
+        default_value = Self::USUAL,
+        value_name = "MODEL"
+    )]
+    name: String,
+}
+
+impl EntityModel {
+    /// The asset that is used where nothing is said.
+    pub(crate) const USUAL: &'static str = "spacy-en-core-web-md";
+
+    /// The model of a name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+        }
+    }
+
+    /// Loads the recognizers. Only `none` goes without a model.
+    pub(crate) fn load(&self) -> anyhow::Result<Recognizers> {
+        if self.name == "none" {
+            return Ok(Recognizers::new(None));
+        }
+        let folder = model_folder(&self.name)?;
+        Ok(Recognizers::new(Some(Ner::load(&folder)?)))
+    }
 }
 
 /// A server that understands speech, in the place of a model on this machine.
@@ -402,7 +514,7 @@ fn partitions(text: &str) -> Result<Partitions, String> {
     }
 }
 
-/// The folder of a speech model: a folder as it is, or an asset of that name.
+/// The folder of a model: a folder as it is, or an asset of that name.
 pub(crate) fn model_folder(model: &str) -> anyhow::Result<PathBuf> {
     let folder = PathBuf::from(model);
     if folder.is_dir() {

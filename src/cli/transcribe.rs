@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser};
+use clap::{Args, ValueEnum};
 use colloquy_contract::transcript::Role;
 use colloquy_transcribe::engine::ComputeType;
 use tokio::{
@@ -29,6 +29,7 @@ use tokio::{
     sync::oneshot,
 };
 
+use super::options::role_names;
 use plan::Plan;
 use progress::Progress;
 use work::{Tally, Work};
@@ -78,7 +79,7 @@ pub(crate) struct Transcribe {
         long,
         value_name = "ROLE,…",
         value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(["agent", "customer", "unknown"]).map(role),
+        value_parser = role_names(),
         hide_possible_values = true,
         help_heading = "Speech"
     )]
@@ -181,14 +182,6 @@ impl From<Compute> for ComputeType {
             Compute::Auto => Self::Auto,
         }
     }
-}
-
-/// The role of a name that the parser has let pass.
-fn role(name: String) -> Role {
-    [Role::Agent, Role::Customer]
-        .into_iter()
-        .find(|role| role.as_str() == name)
-        .unwrap_or_default()
 }
 
 /// How the work came to its end.

@@ -80,19 +80,53 @@ impl Stage {
         Self::around(folder, StageBroker::OfUsers(broker)).await
     }
 
+    /// The same without streams, buckets and consumers.
+    pub async fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::new(BrokerOptions {
+            authorization: Some(Authorization::of_contract()),
+            ..BrokerOptions::default()
+        })
+        .await;
+        Self::beside(folder, StageBroker::OfUsers(broker)).await
+    }
+
+    /// The same with three servers that are reached through TLS only.
+    pub async fn of_users_over_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::new(BrokerOptions {
+            authorization: Some(Authorization::of_contract()),
+            tls: true,
+            ..BrokerOptions::cluster()
+        })
+        .await;
+        Self::around(folder, StageBroker::OfUsers(broker)).await
+    }
+
     async fn around(folder: TempDir, broker: StageBroker) -> Self {
+        let replicas = match &broker {
+            StageBroker::OfUsers(broker) => broker.nodes(),
+            StageBroker::Embedded(_) => 1,
+        };
+        let stage = Self::beside(folder, broker).await;
+        // What an operator does once: 'colloquy streams apply'.
+        let bus = stage.bus().await;
+        let storage = Storage {
+            replicas,
+            ..Storage::default()
+        };
+        provision::apply(&bus, storage).await.unwrap();
+        bus.close().await;
+        stage
+    }
+
+    async fn beside(folder: TempDir, broker: StageBroker) -> Self {
         // The first test of a process installs it; the others find it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (collector, stop) = (Collector::default(), CancellationToken::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let collector_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(collector.clone().serve(listener, stop.clone()));
-        // What an operator does once: 'colloquy streams apply'.
-        let bus = Bus::connect(broker.connect_options(OPERATOR))
-            .await
-            .unwrap();
-        provision::apply(&bus, Storage::default()).await.unwrap();
-        bus.close().await;
         Self {
             folder,
             broker,
@@ -108,6 +142,9 @@ impl Stage {
     }
 
     fn nats_url_of(&self, user: &str) -> String {
+        if let StageBroker::OfUsers(broker) = &self.broker {
+            return broker.url(user);
+        }
         let ConnectOptions {
             url, credentials, ..
         } = self.broker.connect_options(user);
@@ -135,6 +172,11 @@ impl Stage {
 
     /// The same under a user of the broker.
     pub fn run_as(&self, user: &str, name: &str, args: &[&str]) -> Process {
+        Process::start(self.command_as(user, name, args))
+    }
+
+    /// The same, to be changed before it is run.
+    pub fn command_as(&self, user: &str, name: &str, args: &[&str]) -> Command {
         let data = self.folder.path().join(name);
         let mut command = colloquy();
         command
@@ -143,7 +185,13 @@ impl Stage {
             .env("COLLOQUY_DATA", &data)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector_url)
             .env("OTEL_BSP_SCHEDULE_DELAY", "200");
-        Process::start(command)
+        if let StageBroker::OfUsers(broker) = &self.broker {
+            command.env("COLLOQUY_REPLICAS", broker.nodes().to_string());
+            if let Some(authority) = broker.authority() {
+                command.env("COLLOQUY_NATS_CA", authority);
+            }
+        }
+        command
     }
 
     /// A key for the API.
@@ -368,6 +416,20 @@ pub fn samples() -> PathBuf {
 
 pub fn sample(name: &str) -> PathBuf {
     samples().join(name)
+}
+
+/// The names of all sample recordings.
+pub fn all_samples() -> Vec<String> {
+    let files = std::fs::read_dir(samples()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let other = |name: &String| {
+        let other = [".json", ".md", ".py", ".toml"];
+        other.iter().any(|extension| name.ends_with(extension))
+    };
+    let mut names: Vec<_> = names.filter(|name| !other(name)).collect();
+    names.sort();
+    assert!(!names.is_empty());
+    names
 }
 
 /// Ground truth of a sample.

@@ -26,7 +26,7 @@ use crate::{
 /// Size of the pieces that go to the client, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Hear the redacted recording (Ogg Opus).
+/// Hear the redacted recording: Ogg Opus, or the form that the account's policy asks for.
 #[utoipa::path(
     get,
     path = "/v1/conversations/{id}/audio",
@@ -71,7 +71,7 @@ pub(crate) async fn show(
     more.insert(header::CONTENT_TYPE, value(&audio.media_type)?);
     more.insert(
         header::CONTENT_DISPOSITION,
-        disposition(conversation, "ogg")?,
+        disposition(conversation, extension(&audio.media_type))?,
     );
     // It never changes, but it can be erased, and only its account may have it.
     more.insert(
@@ -79,6 +79,15 @@ pub(crate) async fn show(
         HeaderValue::from_static("private, no-cache"),
     );
     Ok(response)
+}
+
+/// The extension of a recording's file, by which players know what it is.
+fn extension(media_type: &str) -> &'static str {
+    match media_type.split(';').next().unwrap_or_default().trim() {
+        "audio/flac" => "flac",
+        "audio/wav" => "wav",
+        _ => "ogg",
+    }
 }
 
 async fn answer(

@@ -14,13 +14,14 @@ use colloquy_contract::{
     vocabulary::Vocabulary,
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use crate::{
     auth::Caller,
     idempotency::{self, Claim, Content, IdempotencyKey},
     metadata,
+    observe::CONVERSATION,
     params::{Params, id},
     problem::{Kind, Problem, ProblemDocument},
     room::HasRoom,
@@ -313,6 +314,7 @@ async fn compare(
 async fn state(app: &App, scope: Scope, call: CallInfo, content: Content) -> Result<bool, Problem> {
     let kind = FactType::ConversationReceived;
     let conversation = scope.conversation().ok_or_else(Problem::internal)?;
+    Span::current().record(CONVERSATION, field::display(conversation));
     let id = Uuid::new_v5(&conversation.as_uuid(), kind.as_str().as_bytes());
     let envelope = Envelope {
         id: FactId::from(id),

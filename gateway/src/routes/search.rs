@@ -10,6 +10,7 @@ use colloquy_contract::{
     subject::PARTITIONS,
     transcript::Role,
 };
+use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
 use crate::{
@@ -59,7 +60,16 @@ pub(crate) async fn search(
 ) -> Result<Json<Found>, Problem> {
     let (request, offset) = read(&uri, caller.account)?;
     let limit = request.limit;
-    let merged = ask(&app, request, offset + limit).await?;
+    let merged = ask(&app, request, offset + limit).await;
+    let outcome = match &merged {
+        Ok(merged) if merged.missing.is_empty() => "complete",
+        Ok(_) => "partial",
+        Err(problem) if problem.status().is_server_error() => "failed",
+        Err(_) => "refused",
+    };
+    let outcome = KeyValue::new("colloquy.outcome", outcome);
+    app.searches.add(1, &[outcome]);
+    let merged = merged?;
     Ok(Json(merged.page(offset, limit)))
 }
 

@@ -18,7 +18,6 @@ use crate::{
     params::{Params, id},
     problem::{Kind, Problem, ProblemDocument},
     state::Shared,
-    subtitles,
 };
 
 /// What clients are told to wait while a conversation is in work.
@@ -85,16 +84,20 @@ pub(crate) async fn show(
         Problem::internal()
     })?;
     let (media_type, extension, text) = match format {
-        Format::Srt => ("application/x-subrip", "srt", subtitles::srt(&transcript)),
+        Format::Srt => (
+            "application/x-subrip",
+            "srt",
+            colloquy_formats::srt(&transcript),
+        ),
         Format::Vtt => (
             "text/vtt; charset=utf-8",
             "vtt",
-            subtitles::vtt(&transcript),
+            colloquy_formats::vtt(&transcript),
         ),
         _ => (
             "text/plain; charset=utf-8",
             "txt",
-            subtitles::text(&transcript),
+            colloquy_formats::text(&transcript),
         ),
     };
     let mut response = ([(header::CONTENT_TYPE, media_type)], text).into_response();

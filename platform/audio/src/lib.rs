@@ -1,7 +1,9 @@
 //! The platform's own audio files, and the resampler that makes them.
 //!
 //! Between services a recording travels as **16-bit, 16 kHz FLAC with its channels kept**
-//! ([`FlacWriter`], [`FlacReader`]); what people listen to is **Ogg Opus** ([`OpusWriter`]).
+//! ([`FlacWriter`], [`FlacReader`]); what people listen to is **Ogg Opus** ([`OpusWriter`]), or
+//! FLAC or WAV ([`WavWriter`]) where they want that. [`OpusReader`] and [`WavReader`] read back what
+//! the platform wrote, to check it.
 //! Everything here streams: memory is a few blocks, whatever the length of the call.
 //!
 //! Promises:
@@ -14,14 +16,18 @@
 mod error;
 mod flac;
 mod opus;
+mod opus_reader;
 mod reader;
 mod resample;
+mod wav;
 
 pub use error::AudioError;
 pub use flac::FlacWriter;
 pub use opus::OpusWriter;
+pub use opus_reader::OpusReader;
 pub use reader::FlacReader;
 pub use resample::Resampler;
+pub use wav::{WavReader, WavWriter};
 
 /// Sample rate of every recording inside the platform.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;

@@ -34,6 +34,7 @@ use crate::{
     BusError, Result, chunks,
     connect::object_stream,
     denied::{Denials, apis},
+    metrics::Meters,
 };
 
 /// Size of a chunk in the bucket: below the broker's message limit, above its per-message cost.
@@ -50,11 +51,20 @@ pub const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Artifacts {
     jetstream: jetstream::Context,
     denials: Arc<Denials>,
+    meters: Arc<Meters>,
 }
 
 impl Artifacts {
-    pub(crate) const fn new(jetstream: jetstream::Context, denials: Arc<Denials>) -> Self {
-        Self { jetstream, denials }
+    pub(crate) const fn new(
+        jetstream: jetstream::Context,
+        denials: Arc<Denials>,
+        meters: Arc<Meters>,
+    ) -> Self {
+        Self {
+            jetstream,
+            denials,
+            meters,
+        }
     }
 
     fn read<T>(
@@ -221,7 +231,13 @@ impl Artifacts {
         if info.size as u64 != reference.size_bytes {
             return Err(damaged(reference, info.size as u64));
         }
-        Ok(Stalling::new(chunks::read(stream, bucket, &info)))
+        let counted = Counted {
+            source: chunks::read(stream, bucket, &info),
+            bucket,
+            meters: self.meters.clone(),
+            read: 0,
+        };
+        Ok(Stalling::new(counted))
     }
 
     /// Whether the referenced artifact is there with all its chunks.
@@ -295,6 +311,7 @@ impl Artifacts {
                 }
             }
         };
+        self.meters.moved(bucket, "write", source.size);
         same_size(bucket, source.size, info)
     }
 
@@ -534,6 +551,33 @@ impl<R: AsyncRead + Unpin> AsyncRead for Rechunked<'_, R> {
         buf.put_slice(&this.gathered);
         this.gathered.clear();
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Counts what was read of an artifact, in one go when it is dropped.
+struct Counted<R> {
+    source: R,
+    bucket: Bucket,
+    meters: Arc<Meters>,
+    read: u64,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.source).poll_read(cx, buf);
+        self.read += (buf.filled().len() - before) as u64;
+        polled
+    }
+}
+
+impl<R> Drop for Counted<R> {
+    fn drop(&mut self) {
+        self.meters.moved(self.bucket, "read", self.read);
     }
 }
 

@@ -6,7 +6,7 @@ use async_nats::{Client, Event, ServerAddr, jetstream};
 use colloquy_contract::{Bucket, permissions};
 use rand::Rng;
 
-use crate::{Artifacts, BusError, Kv, Result, denied::Denials, publish::Rows};
+use crate::{Artifacts, BusError, Kv, Result, denied::Denials, metrics::Meters, publish::Rows};
 
 /// How long the broker may take to acknowledge one message.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +50,7 @@ pub struct Bus {
     client: Client,
     jetstream: jetstream::Context,
     denials: Arc<Denials>,
+    meters: Arc<Meters>,
     rows: Option<Arc<Rows>>,
 }
 
@@ -61,7 +62,8 @@ impl Bus {
         // Replies to us are nobody else's to read.
         let inbox_prefix = permissions::inbox_prefix(&options.name);
         let denials = Arc::new(Denials::new(&inbox_prefix));
-        let hearing = denials.clone();
+        let meters = Arc::new(Meters::new());
+        let (hearing, counting) = (denials.clone(), meters.clone());
         let mut nats = async_nats::ConnectOptions::new()
             .name(&options.name)
             .custom_inbox_prefix(inbox_prefix)
@@ -70,6 +72,7 @@ impl Bus {
             .request_timeout(Some(ACK_TIMEOUT))
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(move |event| {
+                counting.hear(&event);
                 // A denial has its own word in the log.
                 if !hearing.hear(&event) {
                     log_event(&event);
@@ -109,6 +112,7 @@ impl Bus {
             client,
             jetstream,
             denials,
+            meters,
             rows: None,
         })
     }
@@ -124,7 +128,11 @@ impl Bus {
 
     /// The artifacts of both trust zones.
     pub fn artifacts(&self) -> Artifacts {
-        Artifacts::new(self.jetstream.clone(), self.denials.clone())
+        Artifacts::new(
+            self.jetstream.clone(),
+            self.denials.clone(),
+            self.meters.clone(),
+        )
     }
 
     /// The key-value bucket of this name.
@@ -159,6 +167,10 @@ impl Bus {
 
     pub(crate) fn denials(&self) -> &Denials {
         &self.denials
+    }
+
+    pub(crate) const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     pub(crate) fn rows(&self) -> Option<&Rows> {

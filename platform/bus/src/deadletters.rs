@@ -23,13 +23,16 @@ use async_nats::{
 use colloquy_contract::{
     AccountId, FactType, Scope, Subject,
     services::{self, Reading},
-    streams, subject,
+    streams,
+    subject::{self, REDRIVES},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Bus, BusError, Result, provision};
+use crate::{Bus, BusError, Result, provision, trace};
 
 /// Headers that a dead letter has besides those of the message it copies.
 pub(crate) mod header {
@@ -284,12 +287,16 @@ impl Bus {
             self.discard(sequence).await?;
             return Ok(Redriven::Before);
         }
+        let span = redrive_span(&letter);
+        let mut headers = redriven_headers(&letter, &raw.headers)?;
+        trace::inject_redrive(&span, &mut headers);
         let publish = PublishMessage::build()
-            .headers(redriven_headers(&letter, &raw.headers)?)
+            .headers(headers)
             .payload(raw.payload)
             .expected_last_subject_sequence(standing.map_or(0, |(last, _)| last))
             .expected_stream(&letter.stream);
         self.send(again, publish)
+            .instrument(span)
             .await
             .map_err(|source| BusError::Publish {
                 what: "a redriven fact".to_owned(),
@@ -370,6 +377,31 @@ impl Bus {
             what: format!("the consumer of service {}", letter.service),
         })
     }
+}
+
+/// The span of giving a dead letter back; it links to whoever stated the fact.
+fn redrive_span(letter: &DeadLetter) -> Span {
+    let subject = letter.subject.parse::<Subject>().ok();
+    let template = subject
+        .as_ref()
+        .map_or("", |subject| subject::template(subject.fact));
+    let template = format!("{REDRIVES}.{}.{template}", letter.service);
+    let conversation = subject.as_ref().map(|subject| subject.scope.correlation());
+    let span = tracing::info_span!(
+        "redrive",
+        otel.name = format!("publish {template}"),
+        otel.kind = "producer",
+        messaging.system = "nats",
+        messaging.operation.name = "publish",
+        messaging.operation.type = "send",
+        messaging.destination.template = template,
+        messaging.message.id = letter.id.as_deref(),
+        messaging.message.conversation_id = conversation,
+    );
+    if let Some(publisher) = letter.traceparent.as_deref().and_then(trace::linked) {
+        span.add_link(publisher);
+    }
+    span
 }
 
 fn read(sequence: u64, at: Timestamp, headers: &HeaderMap) -> Option<DeadLetter> {

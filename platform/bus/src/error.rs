@@ -170,6 +170,14 @@ pub enum BusError {
         /// What went wrong and what to do.
         reason: String,
     },
+    /// A stream could not be saved to files, or made from them.
+    #[error("cannot back up or restore stream {stream}")]
+    Snapshot {
+        /// The stream.
+        stream: String,
+        /// Why.
+        source: Source,
+    },
     /// A local file could not be used.
     #[error("cannot use a local file")]
     File(#[from] io::Error),

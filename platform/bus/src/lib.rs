@@ -8,19 +8,23 @@
 //! - [`artifacts`] keeps heavy things under content-hash names and verifies what it reads.
 //! - [`kv`] is compare-and-set over key-value buckets, [`log`] reads facts back, [`rpc`] asks and
 //!   answers, [`provision`] makes the broker agree with the contract.
+//! - [`backup`] saves every stream to files and makes them again.
 //! - [`embedded`] supervises a `nats-server` child for a platform that fits on one machine.
 
 #![warn(missing_docs)]
 
 pub mod artifacts;
+pub mod backup;
 mod chunks;
 mod connect;
 pub mod deadletters;
 mod denied;
 pub mod embedded;
 mod error;
+pub mod examine;
 pub mod kv;
 pub mod log;
+mod metrics;
 pub mod provision;
 mod publish;
 mod pull;

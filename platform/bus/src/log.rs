@@ -13,9 +13,11 @@ use colloquy_contract::{
     subject::template,
 };
 use futures::StreamExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     Bus, BusError, Result,
@@ -49,6 +51,8 @@ pub struct Logged {
     pub pending: u64,
     /// The trace context that its publisher wrote.
     origin: opentelemetry::Context,
+    /// The redrive that gave it back, if one did.
+    redrive: Option<SpanContext>,
 }
 
 impl Logged {
@@ -70,6 +74,23 @@ impl Logged {
             messaging.message.conversation_id = %self.envelope.scope.correlation(),
         );
         trace::continue_from(&span, self.origin.clone());
+        if let Some(redrive) = &self.redrive {
+            span.add_link(redrive.clone());
+        }
+        span
+    }
+
+    /// The span of stating the fact anew; it links to whoever stated it first.
+    pub(crate) fn reprocess_span(&self) -> Span {
+        let span = tracing::info_span!(
+            "reprocess",
+            otel.name = "reprocess",
+            messaging.message.conversation_id = %self.envelope.scope.correlation(),
+        );
+        let publisher = self.origin.span().span_context().clone();
+        if publisher.is_valid() {
+            span.add_link(publisher);
+        }
         span
     }
 }
@@ -541,6 +562,7 @@ fn looked_up(message: &async_nats::jetstream::message::StreamMessage) -> Entry {
             sequence: message.sequence,
             pending: 0,
             origin: trace::extract(&message.headers),
+            redrive: trace::redrive(&message.headers),
         }),
     }
 }
@@ -584,6 +606,7 @@ impl Placed {
                 sequence,
                 pending,
                 origin: headers.map(trace::extract).unwrap_or_default(),
+                redrive: headers.and_then(trace::redrive),
             }
         });
         Entry {

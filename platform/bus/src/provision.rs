@@ -103,7 +103,7 @@ pub async fn service(bus: &Bus, name: &str, reacts: &[FactType]) -> Result<()> {
 
 /// Whether a stream has a durable consumer of this name.
 pub(crate) async fn has_consumer(bus: &Bus, stream: &str, name: &str) -> Result<bool> {
-    consumer_config(bus, stream, name)
+    consumer(bus, stream, name)
         .await
         .map(|found| found.is_some())
 }
@@ -238,6 +238,16 @@ async fn consumer_config(
     stream: &str,
     name: &str,
 ) -> Result<Option<async_nats::jetstream::consumer::Config>> {
+    let found = consumer(bus, stream, name).await?;
+    Ok(found.map(|info| info.config))
+}
+
+/// What the broker knows of a durable consumer, if there is one.
+pub(crate) async fn consumer(
+    bus: &Bus,
+    stream: &str,
+    name: &str,
+) -> Result<Option<async_nats::jetstream::consumer::Info>> {
     use ConsumerInfoErrorKind::{NotFound, StreamNotFound};
     let log = bus
         .jetstream()
@@ -246,7 +256,7 @@ async fn consumer_config(
         .map_err(|error| provision_error("consumer", name, error))?;
     let looking = async {
         match log.consumer_info(name).await {
-            Ok(info) => Ok(Some(info.config)),
+            Ok(info) => Ok(Some(info)),
             Err(error) if matches!(error.kind(), NotFound | StreamNotFound) => Ok(None),
             Err(error) => Err(provision_error("consumer", name, error)),
         }

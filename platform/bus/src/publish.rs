@@ -10,7 +10,7 @@
 
 mod commit;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{
     HeaderMap, HeaderName,
@@ -35,7 +35,7 @@ use tracing::{Instrument, Span};
 use commit::Entry;
 pub(crate) use commit::Rows;
 
-use crate::{Bus, BusError, Result, connect::ACK_TIMEOUT, trace};
+use crate::{Bus, BusError, Result, connect::ACK_TIMEOUT, metrics::error_type, trace};
 
 /// How often a publish is tried before the caller is told.
 const PUBLISH_ATTEMPTS: u32 = 5;
@@ -88,7 +88,10 @@ impl Bus {
             messaging.destination.template = template,
             messaging.message.id = %envelope.id,
             messaging.message.conversation_id = envelope.scope.correlation(),
+            error.r#type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
         );
+        let started = Instant::now();
         let payload = Bytes::from(fact.to_json().map_err(EnvelopeError::Data)?);
         let message = Outgoing {
             subject: &subject,
@@ -103,7 +106,11 @@ impl Bus {
         };
         let stating = self.state_until_acknowledged(&message);
         let stating = self.denials().unless(needs, stating);
-        stating.instrument(span.clone()).await
+        let stated = stating.instrument(span.clone()).await;
+        let error = stated.as_ref().err().map(error_type);
+        trace::ended(&span, error);
+        self.meters().stated(template, started, error);
+        stated
     }
 
     async fn state_until_acknowledged(&self, message: &Outgoing<'_>) -> Result<Stated> {

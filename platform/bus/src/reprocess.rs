@@ -2,6 +2,7 @@
 
 use colloquy_contract::{FactType, Scope};
 use jiff::Timestamp;
+use tracing::Instrument;
 
 use crate::{Bus, Result};
 
@@ -33,7 +34,10 @@ impl Bus {
         let highest = history.iter().map(|logged| logged.envelope.revision).max();
         let revision = highest.unwrap_or_default() + 1;
         let envelope = original.envelope.revise(SOURCE, revision, Timestamp::now());
-        self.state(&envelope, &original.fact).await?;
+        let span = original.reprocess_span();
+        self.state(&envelope, &original.fact)
+            .instrument(span)
+            .await?;
         Ok(Some(Restated {
             fact: envelope.fact_type,
             revision,

@@ -1,15 +1,16 @@
 //! Asking and answering: requests to whoever serves a subject, gathered from all of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use futures::{StreamExt, future::BoxFuture};
+use opentelemetry::KeyValue;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use crate::{Bus, BusError, Result, error::chain, trace};
+use crate::{Bus, BusError, Result, error::chain, metrics::error_type, trace};
 
 /// Requests that one server answers at once.
 const CONCURRENT_REQUESTS: usize = 16;
@@ -102,7 +103,7 @@ impl Bus {
             let span = tracing::info_span!(
                 "process",
                 otel.name = format!("process {subject}"),
-                otel.kind = "server",
+                otel.kind = "consumer",
                 messaging.system = "nats",
                 messaging.operation.name = "process",
                 messaging.operation.type = "process",
@@ -149,12 +150,15 @@ impl Bus {
         let span = tracing::info_span!(
             "request",
             otel.name = format!("request {subject}"),
-            otel.kind = "client",
+            otel.kind = "producer",
             messaging.system = "nats",
             messaging.operation.name = "request",
             messaging.operation.type = "send",
             messaging.destination.name = subject,
+            error.r#type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
         );
+        let started = Instant::now();
         let no_answer = |source| BusError::NoAnswer {
             what: subject,
             source,
@@ -191,10 +195,15 @@ impl Bus {
             Ok(())
         };
         let needed = [subject];
-        let gathering = self.or_denied(&needed, gathering.instrument(span));
+        let gathering = self.or_denied(&needed, gathering.instrument(span.clone()));
         // Running out of time is not an error: `gather` knows what is missing.
-        tokio::time::timeout(limit, gathering)
+        let gathered = tokio::time::timeout(limit, gathering)
             .await
-            .unwrap_or(Ok(()))
+            .unwrap_or(Ok(()));
+        let error = gathered.as_ref().err().map(error_type);
+        trace::ended(&span, error);
+        let place = KeyValue::new("messaging.destination.name", subject);
+        self.meters().asked("request", place, started, error);
+        gathered
     }
 }

@@ -3,14 +3,22 @@
 //! A settlement is a request, so that the broker confirms it. A delivery that is dropped without
 //! one is handed back.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Client, StatusCode, Subject, jetstream::AckKind};
 use bytes::Bytes;
+use opentelemetry::KeyValue;
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument;
 
-use crate::{BusError, Result};
+use crate::{
+    Bus, BusError, Result,
+    metrics::{Meters, error_type},
+    trace,
+};
 
 /// How often a settlement is tried; the ack wait redelivers afterwards.
 const SETTLE_ATTEMPTS: u32 = 3;
@@ -49,15 +57,25 @@ impl Settlement {
 /// The right to settle one delivery. Dropped unsettled, it hands the delivery back.
 pub(crate) struct Ticket {
     client: Client,
+    meters: Arc<Meters>,
     reply: Option<Subject>,
+    service: &'static str,
     template: &'static str,
 }
 
 impl Ticket {
-    pub(crate) const fn new(client: Client, reply: Subject, template: &'static str) -> Self {
+    /// To settle what came to a service, from a destination of this template.
+    pub(crate) fn new(
+        bus: &Bus,
+        reply: Subject,
+        service: &'static str,
+        template: &'static str,
+    ) -> Self {
         Self {
-            client,
+            client: bus.client().clone(),
+            meters: bus.meters().clone(),
             reply: Some(reply),
+            service,
             template,
         }
     }
@@ -74,9 +92,19 @@ impl Ticket {
             messaging.system = "nats",
             messaging.operation.name = settlement.name(),
             messaging.operation.type = "settle",
+            messaging.consumer.group.name = self.service,
             messaging.destination.template = self.template,
+            error.r#type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
         );
-        self.request(reply, settlement).instrument(span).await
+        let started = Instant::now();
+        let requesting = self.request(reply, settlement).instrument(span.clone());
+        let settled = requesting.await;
+        let error = settled.as_ref().err().map(error_type);
+        trace::ended(&span, error);
+        let place = KeyValue::new("messaging.destination.template", self.template);
+        self.meters.asked(settlement.name(), place, started, error);
+        settled
     }
 
     async fn request(&self, reply: Subject, settlement: Settlement) -> Result<()> {

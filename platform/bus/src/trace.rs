@@ -10,12 +10,16 @@ use colloquy_contract::envelope::header;
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector},
-    trace::TraceContextExt,
+    trace::{SpanContext, TraceContextExt},
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const PREFIX: &str = "ce-";
+
+/// Of a redriven message: the trace context of the redrive. Its own is that of the fact's
+/// publisher, so that a conversation stays one trace.
+const REDRIVE_PARENT: &str = "Colloquy-Redrive-Traceparent";
 
 struct Inject<'a>(&'a mut HeaderMap);
 
@@ -63,12 +67,49 @@ pub(crate) fn extract(headers: &HeaderMap) -> Context {
     })
 }
 
+/// Says in a span that has the fields for it whether what it stands for failed, and how.
+pub(crate) fn ended(span: &Span, error: Option<&'static str>) {
+    if let Some(error) = error {
+        span.record("error.type", error);
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 /// Makes a span that was not entered yet the child of the message's publisher, and links it.
 pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
     if span.is_disabled() {
         return;
     }
     continue_from(span, extract(headers));
+}
+
+/// Writes which redrive gave the message back.
+pub(crate) fn inject_redrive(span: &Span, headers: &mut HeaderMap) {
+    let mut own = HeaderMap::new();
+    inject(span, &mut own);
+    if let Some(parent) = own.get(header::TRACE_PARENT) {
+        headers.insert(REDRIVE_PARENT, parent.clone());
+    }
+}
+
+/// Links a span to the redrive that gave the message back, if one did.
+pub(crate) fn link_redrive(span: &Span, headers: &HeaderMap) {
+    if let (false, Some(redrive)) = (span.is_disabled(), redrive(headers)) {
+        span.add_link(redrive);
+    }
+}
+
+/// The context of the redrive that gave the message back, if one did.
+pub(crate) fn redrive(headers: &HeaderMap) -> Option<SpanContext> {
+    linked(headers.get(REDRIVE_PARENT)?.as_str())
+}
+
+/// The context that a `traceparent` stands for.
+pub(crate) fn linked(traceparent: &str) -> Option<SpanContext> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::TRACE_PARENT, traceparent);
+    let context = extract(&headers).span().span_context().clone();
+    context.is_valid().then_some(context)
 }
 
 /// Makes a span that was not entered yet the child of what `context` stands for, and links it.

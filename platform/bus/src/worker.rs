@@ -19,6 +19,7 @@
 
 mod captor;
 mod dispatch;
+mod lag;
 mod metrics;
 mod runner;
 
@@ -198,6 +199,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What it is, by a name of a few.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::Permanent { .. } => "permanent",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// A failure that may pass, with the whole chain of the error as its reason.
     pub fn retry(error: impl std::error::Error + 'static) -> Self {
         Self::Retry {
@@ -251,6 +261,12 @@ pub async fn run<S: Service>(
     let mut parts = JoinSet::new();
     let stop = drain.child_token();
     parts.spawn(runner.captor().run(stop.clone()));
+    parts.spawn(lag::watch(
+        runner.bus.clone(),
+        runner.stream,
+        S::NAME,
+        stop.clone(),
+    ));
     parts.spawn(Dispatcher::new(runner, cancel.clone()).run(stop.clone()));
     let denied = tokio::select! {
         () = drain.cancelled() => None,

@@ -27,6 +27,9 @@ use crate::{
 /// Name of the user that provisions and operates.
 pub const OPERATOR: &str = "operator";
 
+/// Subject on which the broker tells a connection who it is and what it may do.
+pub const WHO_AM_I: &str = "$SYS.REQ.USER.INFO";
+
 /// Prefix of the inboxes of a connection, by its name: replies to it are nobody else's to read.
 pub fn inbox_prefix(connection: &str) -> String {
     format!("_INBOX.{connection}")
@@ -100,12 +103,16 @@ impl Permissions {
             "$JS.ACK.>".to_owned(),
             "$JS.API.>".to_owned(),
             "$JS.FC.>".to_owned(),
+            // Backups: confirming pieces of an archive, and sending them.
+            "$JS.SNAPSHOT.>".to_owned(),
             "$KV.>".to_owned(),
             "$O.>".to_owned(),
             "accounts.>".to_owned(),
             "conversations.>".to_owned(),
             "deadletters.>".to_owned(),
             format!("{REDRIVES}.>"),
+            // What it may do itself, for 'colloquy doctor'.
+            WHO_AM_I.to_owned(),
         ];
         publish.extend(requests.iter().cloned());
         let mut subscribe = vec!["_INBOX.>".to_owned()];

@@ -56,6 +56,10 @@ pub(crate) enum Topic {
     Plate,
     /// An order, case, policy… number.
     Reference,
+    /// An individual taxpayer identification number.
+    Itin,
+    /// A number of the National Health Service.
+    Nhs,
     /// A bank's routing number.
     Routing,
     /// A password, PIN or one-time code.
@@ -64,6 +68,8 @@ pub(crate) enum Topic {
     SecretAnswer,
     /// A social security number.
     Ssn,
+    /// The name of a user's account.
+    User,
     /// A vehicle identification number.
     Vin,
     /// A postal code.
@@ -93,7 +99,10 @@ impl Topic {
 
 /// The phrases of each topic; an apostrophe is a space.
 const CUES: &[(Topic, &str)] = &[
-    (Topic::Age, "how old,your age,my age,years old,years of age"),
+    (
+        Topic::Age,
+        "how old,your age,my age,years old,years of age,his age,her age,age is,their age",
+    ),
     (
         Topic::Address,
         "address,street address,home address,mailing address,shipping address,billing address,\
@@ -137,7 +146,9 @@ const CUES: &[(Topic, &str)] = &[
     (
         Topic::Licence,
         "driver s license,drivers license,driver license,driving license,driving licence,\
-         driver s licence,license number,licence number,driver s license number",
+         driver s licence,license number,licence number,driver s license number,\
+         driving licence number,driving license number,license,licence,dl number,dl,\
+         driver license number,drivers licence,driver licence",
     ),
     (
         Topic::Money,
@@ -154,17 +165,18 @@ const CUES: &[(Topic, &str)] = &[
         Topic::NameTold,
         "my name,name is,name and,my first name,my last name,my surname",
     ),
-    (Topic::Passport, "passport,passport number"),
+    (Topic::Passport, "passport,passport number,passport no"),
     (
         Topic::Phone,
         "phone number,phone,telephone,telephone number,cell,cell number,cell phone,mobile,\
          mobile number,mobile phone,call me,call you,call back,callback,callback number,reach you,\
          reach me,text me,contact number,best number,fax,fax number,your number,my number,\
-         call us,call us at,dial,calling from,toll free",
+         call us,call us at,dial,calling from,toll free,call,ring,ring back,ring back on,ring me,\
+         ring me on,tel,tel no,telephone no,phone no,mobile no,contact,whatsapp,text,hotline",
     ),
     (
         Topic::Plate,
-        "license plate,licence plate,plate,plate number,license plate number,number plate,\
+        "license plate,licence plate,plate,plates,plate number,license plate number,number plate,\
          registration plate,registration,tag number",
     ),
     (
@@ -179,7 +191,7 @@ const CUES: &[(Topic, &str)] = &[
          prescription,prescription number,rx number,model number,device id,record locator,\
          meter number,incident,incident number,incident report,student id,tax id,medicare number,\
          insurance number,flight number,transaction,transaction id,transaction number,authorization,\
-         authorization code,request number,work order,purchase order,user id,imei,meeting id",
+         authorization code,request number,work order,purchase order,imei,meeting id",
     ),
     (
         Topic::Routing,
@@ -190,7 +202,7 @@ const CUES: &[(Topic, &str)] = &[
         "password,pass word,passcode,pass code,passphrase,pin,pin number,pin code,p i n,\
          verification code,one time code,one time password,authentication code,access code,\
          code we sent,code we just sent,security word,memorable word,secret word,the code,\
-         code i sent,door code,gate code,username,user name,digit code,code is",
+         code i sent,door code,gate code,digit code,code is",
     ),
     (
         Topic::SecretAnswer,
@@ -203,6 +215,15 @@ const CUES: &[(Topic, &str)] = &[
         Topic::Ssn,
         "social,social security,social security number,ssn,s s n,last four of your social,\
          tax identification number",
+    ),
+    (
+        Topic::Itin,
+        "itin,i t i n,taxpayer identification number,individual taxpayer",
+    ),
+    (Topic::Nhs, "nhs,nhs number,n h s,national health service"),
+    (
+        Topic::User,
+        "username,user name,user,login,login name,log in as,screen name,handle,logged in as",
     ),
     (
         Topic::Vin,
@@ -238,12 +259,12 @@ static CUES_BY_WORD: LazyLock<HashMap<&'static str, Vec<Rest>>> = LazyLock::new(
 
 /// A cue in the conversation.
 #[derive(Debug, Clone, Copy)]
-struct Cue {
+pub(crate) struct Cue {
     topic: Topic,
     /// Its first token.
-    start: usize,
+    pub(crate) start: usize,
     /// The token after its last.
-    end: usize,
+    pub(crate) end: usize,
 }
 
 /// How close a cue is.
@@ -332,6 +353,16 @@ impl Context {
         self.topic(strand, at)
             .filter(|(_, distance)| *distance == Distance::Near)
             .map(|(t, _)| t)
+    }
+
+    /// The nearest cue before a token, if it is not too far.
+    pub(crate) fn cue_near(&self, conversation: &Conversation<'_>, token: usize) -> Option<Cue> {
+        let after = self.cues.partition_point(|cue| cue.start < token);
+        let before = after.checked_sub(1).map(|index| self.cues[index]);
+        before.filter(|cue| {
+            let turns = conversation.tokens[token].turn - conversation.tokens[cue.start].turn;
+            token - cue.end.min(token) <= NEAR_WORDS && turns <= 1
+        })
     }
 
     /// Whether a topic comes up anywhere within some words of a token.

@@ -1,55 +1,101 @@
 //! What a recognizer finds: a candidate, and the names of the entity types.
 
-/// The entity types, in the words of Presidio and OntoNotes where they have one.
+/// The entity types.
+///
+/// A type has the name that Presidio gives it, where Presidio has one. Where a type is a special
+/// case of another, the special one is told: a date of birth is no `DATE_TIME` besides, and the
+/// town in an address is no `LOCATION` besides. [`general`] says what a special type is a case of.
 pub mod types {
-    /// A person's age.
-    pub const AGE: &str = "AGE";
-    /// A payment card number, whole or in part.
-    pub const CREDIT_CARD: &str = "CREDIT_CARD";
-    /// When a payment card expires.
-    pub const CREDIT_CARD_EXPIRATION: &str = "CREDIT_CARD_EXPIRATION";
-    /// The security code of a payment card.
-    pub const CVV: &str = "CVV";
-    /// When a person was born.
-    pub const DATE_OF_BIRTH: &str = "DATE_OF_BIRTH";
-    /// A calendar date.
-    pub const DATE: &str = "DATE";
-    /// An e-mail address, written or spoken.
-    pub const EMAIL_ADDRESS: &str = "EMAIL_ADDRESS";
-    /// An international bank account number.
-    pub const IBAN_CODE: &str = "IBAN_CODE";
-    /// An IPv4 or IPv6 address.
-    pub const IP_ADDRESS: &str = "IP_ADDRESS";
-    /// A vehicle's registration plate.
-    pub const LICENSE_PLATE: &str = "LICENSE_PLATE";
-    /// An amount of money.
-    pub const MONEY: &str = "MONEY";
-    /// A long number that nothing says more about.
-    pub const NUMBER: &str = "NUMBER";
-    /// A password, PIN, one-time code or the answer to a security question.
-    pub const PASSWORD: &str = "PASSWORD";
-    /// A person's name.
-    pub const PERSON: &str = "PERSON";
-    /// A telephone number.
-    pub const PHONE_NUMBER: &str = "PHONE_NUMBER";
-    /// An order, case, policy, claim, account, booking or similar number.
-    pub const REFERENCE_NUMBER: &str = "REFERENCE_NUMBER";
-    /// A postal address from the house number on.
-    pub const STREET_ADDRESS: &str = "STREET_ADDRESS";
-    /// A web address.
-    pub const URL: &str = "URL";
-    /// A bank account or routing number.
-    pub const US_BANK_NUMBER: &str = "US_BANK_NUMBER";
-    /// A driver's license number.
-    pub const US_DRIVER_LICENSE: &str = "US_DRIVER_LICENSE";
-    /// A passport number.
-    pub const US_PASSPORT: &str = "US_PASSPORT";
-    /// A social security number, whole or its last four digits.
-    pub const US_SSN: &str = "US_SSN";
-    /// A vehicle identification number.
-    pub const VIN: &str = "VIN";
-    /// A postal code.
-    pub const ZIP_CODE: &str = "ZIP_CODE";
+    macro_rules! types {
+        ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+            $($(#[doc = $doc])* pub const $name: &str = stringify!($name);)*
+
+            /// All types with what they are, one sentence each, by name.
+            pub const ALL: &[(&str, &str)] = &[$(($name, concat!($($doc),*)),)*];
+        };
+    }
+
+    types! {
+        /// A person's age, without the unit.
+        AGE,
+        /// A payment card number, whole or in part.
+        CREDIT_CARD,
+        /// When a payment card expires.
+        CREDIT_CARD_EXPIRATION,
+        /// The address of a cryptocurrency's wallet.
+        CRYPTO,
+        /// The security code of a payment card.
+        CVV,
+        /// When a person was born.
+        DATE_OF_BIRTH,
+        /// A calendar date, a day of the week, a time of the day.
+        DATE_TIME,
+        /// An e-mail address, written or spoken.
+        EMAIL_ADDRESS,
+        /// An international bank account number.
+        IBAN_CODE,
+        /// An IPv4 or IPv6 address.
+        IP_ADDRESS,
+        /// A vehicle's registration plate.
+        LICENSE_PLATE,
+        /// A country, city, state, region, building or natural place, outside of an address.
+        LOCATION,
+        /// The hardware address of a network device.
+        MAC_ADDRESS,
+        /// A US drug enforcement (DEA) number of a doctor or pharmacy.
+        MEDICAL_LICENSE,
+        /// An amount of money.
+        MONEY,
+        /// A nationality, a religious or political group.
+        NRP,
+        /// A long number that nothing says more about.
+        NUMBER,
+        /// A company, agency, institution.
+        ORGANIZATION,
+        /// A password, PIN, one-time code or the answer to a security question.
+        PASSWORD,
+        /// A person's name, without a title.
+        PERSON,
+        /// A telephone number.
+        PHONE_NUMBER,
+        /// An order, case, policy, claim, account, booking or similar number.
+        REFERENCE_NUMBER,
+        /// A postal address: the street with its number, and what of city and country follows.
+        STREET_ADDRESS,
+        /// The code of a bank in international transfers (BIC).
+        SWIFT_CODE,
+        /// What comes before a name: Mr., Dr., Frau.
+        TITLE,
+        /// A number of Britain's National Health Service.
+        UK_NHS,
+        /// A web address or the name of a domain.
+        URL,
+        /// The name of a user's account, or a handle.
+        USERNAME,
+        /// A bank account or routing number.
+        US_BANK_NUMBER,
+        /// A driver's license number.
+        US_DRIVER_LICENSE,
+        /// An individual taxpayer identification number.
+        US_ITIN,
+        /// A passport number.
+        US_PASSPORT,
+        /// A social security number, whole or its last four digits.
+        US_SSN,
+        /// A vehicle identification number.
+        VIN,
+        /// A postal code, outside of an address.
+        ZIP_CODE,
+    }
+
+    /// The more general type of which a type is a special case.
+    pub fn general(entity_type: &str) -> Option<&'static str> {
+        match entity_type {
+            CREDIT_CARD_EXPIRATION | DATE_OF_BIRTH => Some(DATE_TIME),
+            STREET_ADDRESS | ZIP_CODE => Some(LOCATION),
+            _ => None,
+        }
+    }
 }
 
 /// A stretch of one turn's text, in bytes.
@@ -81,6 +127,8 @@ pub(crate) mod score {
     pub(crate) const CONTEXT: f32 = 0.8;
     /// The words before it say what it is, but its length is wrong.
     pub(crate) const PARTIAL: f32 = 0.7;
+    /// The model says so.
+    pub(crate) const MODEL: f32 = 0.62;
     /// It looks like one.
     pub(crate) const LOOKS: f32 = 0.6;
     /// It is a number and no more is known.

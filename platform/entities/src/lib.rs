@@ -1,8 +1,9 @@
 //! Finds what in a conversation is a name, a number, a date or a place.
 //!
-//! [`recognize`] reads a whole [`Transcript`](colloquy_contract::transcript::Transcript) and
-//! returns its [`Entities`](colloquy_contract::entities::Entities): which characters of which turn
-//! name what, with a canonical value, so that equal values are the same entity.
+//! [`Recognizers`] read a whole [`Transcript`](colloquy_contract::transcript::Transcript) and
+//! return its [`Entities`](colloquy_contract::entities::Entities): which characters of which turn
+//! name what, with a canonical value, so that equal values are the same entity. They also read a
+//! text that is no conversation. [`types`] lists what they find.
 //!
 //! The input is what a speech recognizer writes, not what a person types. Numbers come as digits,
 //! as words, or as both; they are cut by fillers, by the other side's "mm-hmm" and by the end of a
@@ -18,14 +19,19 @@
 #![warn(missing_docs)]
 
 mod context;
+mod engine;
 mod entity;
+mod explain;
 mod numbers;
 mod overlap;
+mod people;
 mod propagation;
 mod recognizers;
 mod runs;
 mod text;
 mod words;
 
+pub use engine::{Finding, Recognizers};
 pub use entity::types;
-pub use recognizers::{recognize, recognizer_names};
+pub use explain::{Explanation, Over};
+pub use recognizers::recognizer_names;

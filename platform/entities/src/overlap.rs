@@ -7,12 +7,24 @@
 //! 4. the more specific: the recognizer that comes first in the list of recognizers.
 //!
 //! A candidate of several parts that loses one part loses all, so that no half of a number is
-//! called something else. Digits that are left over are caught by the sweep for long numbers.
+//! called something else. Digits that are left over are caught by the sweep for long numbers. What
+//! the model found is cut instead: of "Acme, 12 Main Street", "Acme" remains.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use crate::entity::{Candidate, Part};
+use crate::text::Conversation;
+
+/// What remains of a cut candidate is at least this many bytes.
+const SHORTEST_REST: usize = 3;
+
+/// A candidate that was given up.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// What it was.
+    pub(crate) candidate: Candidate,
+}
 
 /// Which stretches of a conversation are taken.
 #[derive(Debug, Default)]
@@ -24,15 +36,19 @@ pub(crate) struct Taken {
 impl Taken {
     /// Whether a stretch overlaps a taken one.
     pub(crate) fn overlaps(&self, part: &Part) -> bool {
+        self.over(part).is_some()
+    }
+
+    /// The last taken stretch that overlaps this one.
+    fn over(&self, part: &Part) -> Option<Part> {
         let before = self.stretches.range(..(part.turn, part.end)).next_back();
-        before.is_some_and(|((turn, start), end)| {
-            Part {
-                turn: *turn,
-                start: *start,
-                end: *end,
-            }
-            .overlaps(part)
-        })
+        let ((turn, start), end) = before?;
+        let taken = Part {
+            turn: *turn,
+            start: *start,
+            end: *end,
+        };
+        taken.overlaps(part).then_some(taken)
     }
 
     /// Takes all stretches of a candidate, if all are free.
@@ -46,13 +62,89 @@ impl Taken {
         }
         true
     }
+
+    /// What of a stretch is free: before or behind the one stretch that overlaps it.
+    fn rest(&self, conversation: &Conversation<'_>, part: &Part) -> Option<Part> {
+        let taken = self.over(part)?;
+        let rest = if taken.start > part.start {
+            Part {
+                end: taken.start,
+                ..*part
+            }
+        } else {
+            Part {
+                start: taken.end,
+                ..*part
+            }
+        };
+        let text = conversation.turns[rest.turn]
+            .text
+            .get(rest.start..rest.end)?;
+        let light = |c: char| !c.is_alphanumeric() && c != '.';
+        let start =
+            rest.start + text.len() - text.trim_start_matches(|c| light(c) || c == '.').len();
+        let end = rest.start + text.trim_end_matches(light).len();
+        let named = text
+            .trim_start_matches(light)
+            .starts_with(char::is_uppercase);
+        let rest = Part {
+            turn: rest.turn,
+            start,
+            end,
+        };
+        (named && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
+    }
 }
 
-/// The candidates that stay. They come in the order of the recognizers.
-pub(crate) fn resolve(mut candidates: Vec<Candidate>, taken: &mut Taken) -> Vec<Candidate> {
-    candidates.sort_by_key(|c| (Reverse(class(c)), Reverse(c.len()), Reverse(thousandths(c))));
-    candidates.retain(|candidate| taken.take(candidate));
-    candidates
+/// The candidates that stay, and those that don't. They come in the order of the recognizers.
+pub(crate) fn resolve(
+    conversation: &Conversation<'_>,
+    mut candidates: Vec<Candidate>,
+    taken: &mut Taken,
+) -> (Vec<Candidate>, Vec<Lost>) {
+    candidates.sort_by(order);
+    let mut kept = Vec::with_capacity(candidates.len());
+    let mut lost = Vec::new();
+    for mut candidate in candidates {
+        if taken.take(&candidate) {
+            kept.push(candidate);
+            continue;
+        }
+        let rest = match candidate.parts.as_slice() {
+            [part] if candidate.recognizer == "model" => taken.rest(conversation, part),
+            _ => None,
+        };
+        if let Some(rest) = rest {
+            candidate.parts = vec![rest];
+            let text = &conversation.turns[rest.turn].text[rest.start..rest.end];
+            candidate.value = text.to_lowercase();
+            if taken.take(&candidate) {
+                kept.push(candidate);
+            }
+        } else {
+            lost.push(Lost { candidate });
+        }
+    }
+    (kept, lost)
+}
+
+/// Winners first.
+fn order(a: &Candidate, b: &Candidate) -> Ordering {
+    let key = |c: &Candidate| (Reverse(class(c)), Reverse(c.len()), Reverse(thousandths(c)));
+    key(a).cmp(&key(b))
+}
+
+/// Which part of the rule decided.
+pub(crate) fn rule(winner: &Candidate, loser: &Candidate) -> &'static str {
+    if class(winner) != class(loser) {
+        "surer"
+    } else if winner.len() != loser.len() {
+        "longer"
+    } else if thousandths(winner) != thousandths(loser) {
+        "higher score"
+    } else {
+        "more specific"
+    }
 }
 
 fn class(candidate: &Candidate) -> u8 {

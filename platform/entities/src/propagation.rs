@@ -1,7 +1,8 @@
 //! What was found once is found again in the whole conversation.
 //!
-//! A person's name, or one of its words alone, in any casing; and a number that someone repeats,
-//! whole or its end ("the card ending in 4242").
+//! A person's name, or one of its words alone, in any casing; a word that is no word and sounds like
+//! one of a name, which the recognizer of the speech wrote in another way ("Okafor", "Okaphor"); and
+//! a number that someone repeats, whole or its end ("the card ending in 4242").
 
 use std::collections::HashMap;
 
@@ -77,6 +78,8 @@ struct Names {
     by_first: HashMap<String, Vec<(Vec<String>, String)>>,
     /// The one full name that a word is part of; `None` if it is of several.
     by_word: HashMap<String, Option<String>>,
+    /// The one full name with a word of this sound.
+    by_sound: HashMap<String, Option<String>>,
 }
 
 impl Names {
@@ -84,6 +87,7 @@ impl Names {
         let mut names = Self {
             by_first: HashMap::new(),
             by_word: HashMap::new(),
+            by_sound: HashMap::new(),
         };
         let mut values: Vec<&str> = entities
             .iter()
@@ -105,6 +109,18 @@ impl Names {
                     .entry(first)
                     .or_default()
                     .push((words, value.to_owned()));
+            }
+        }
+        for (word, full) in &names.by_word {
+            if let Some(sound) = sound(word) {
+                let full = full.clone().unwrap_or_else(|| word.clone());
+                let known = names
+                    .by_sound
+                    .entry(sound)
+                    .or_insert_with(|| Some(full.clone()));
+                if known.as_deref() != Some(full.as_str()) {
+                    *known = None;
+                }
             }
         }
         names
@@ -150,6 +166,9 @@ impl Names {
                 }
             }
             let Some(full) = self.by_word.get(&word) else {
+                if let Some(full) = self.misheard(strand, at, &word) {
+                    push(strand, at, 1, full.clone(), again);
+                }
                 continue;
             };
             let capital = raw.starts_with(char::is_uppercase);
@@ -166,6 +185,59 @@ impl Names {
             }
         }
     }
+}
+
+impl Names {
+    /// The full name that a word sounds like, if it is no word and no other name.
+    fn misheard(&self, strand: &Strand<'_>, at: usize, word: &str) -> Option<&String> {
+        let named = strand.raw(at).starts_with(char::is_uppercase) || !strand.is_cased(at);
+        let known = words::is_english(word)
+            || words::is_common(word)
+            || words::is_given_name(word)
+            || words::is_place(word);
+        if self.by_sound.is_empty() || !named || known {
+            return None;
+        }
+        self.by_sound.get(&sound(word)?)?.as_ref()
+    }
+}
+
+/// How a name sounds, roughly: its first letter and its consonants, those that sound alike as one.
+/// `None` if that says too little to tell it from another.
+fn sound(word: &str) -> Option<String> {
+    const LEAST_CONSONANTS: usize = 3;
+    if !word.is_ascii() || word.len() < 5 {
+        return None;
+    }
+    let word = word
+        .replace("ph", "f")
+        .replace("gh", "g")
+        .replace("ck", "k")
+        .replace("sch", "s")
+        .replace("sh", "s")
+        .replace("th", "t");
+    let alike = |c: char| match c {
+        'c' | 'q' => 'k',
+        'z' | 'x' => 's',
+        'w' => 'v',
+        'd' => 't',
+        'b' => 'p',
+        'j' => 'g',
+        other => other,
+    };
+    let mut sound = String::new();
+    for (place, letter) in word.chars().enumerate() {
+        let vowel = matches!(letter, 'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'h');
+        let letter = if vowel && place == 0 {
+            'a'
+        } else {
+            alike(letter)
+        };
+        if (place == 0 || !vowel) && !sound.ends_with(letter) {
+            sound.push(letter);
+        }
+    }
+    (sound.len() > LEAST_CONSONANTS).then_some(sound)
 }
 
 /// The words of a name; `o'neill` is two.
@@ -191,7 +263,7 @@ fn numbers(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>
     let mut known: HashMap<String, Vec<&Candidate>> = HashMap::new();
     let named = [
         types::PERSON,
-        types::DATE,
+        types::DATE_TIME,
         types::MONEY,
         types::AGE,
         types::STREET_ADDRESS,
@@ -227,4 +299,18 @@ fn numbers(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>
 fn end_of(value: &str) -> String {
     let skip = value.chars().count().saturating_sub(SHORTEST_END);
     value.chars().skip(skip).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sound;
+
+    #[test]
+    fn what_sounds_alike_is_one_sound() {
+        assert_eq!(sound("okafor"), sound("okaphor"));
+        assert_eq!(sound("kowalski"), sound("kovalsky"));
+        assert_eq!(sound("schneider"), sound("snyder"));
+        assert_ne!(sound("kowalski"), sound("kaminski"));
+        assert_eq!(sound("maria"), None);
+    }
 }

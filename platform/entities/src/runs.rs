@@ -325,5 +325,6 @@ fn continues(strand: &Strand<'_>, end: usize, start: usize) -> bool {
     let light = |c: char| {
         c.is_whitespace() || " -\u{2010}\u{2011}\u{2013}\u{2014}.,/():?+#\u{2026}'".contains(c)
     };
-    words && (end..=start).all(|at| strand.gap(at).chars().all(light))
+    // A new line is a new matter; a new turn is not.
+    words && (end..=start).all(|at| strand.gap(at).chars().all(light) && !strand.is_line_break(at))
 }

@@ -36,6 +36,8 @@ pub(crate) struct TurnText<'t> {
     lower: String,
     /// Which of the conversation's tokens are this turn's.
     pub(crate) tokens: Range<usize>,
+    /// Whether there is a capital letter in it: a recognizer of speech may write none.
+    cased: bool,
     /// Nothing but fillers and agreement.
     pub(crate) backchannel: bool,
     /// Nothing but fillers and numbers.
@@ -104,6 +106,7 @@ impl<'t> Conversation<'t> {
         let tokens = first..self.tokens.len();
         self.turns.push(TurnText {
             text,
+            cased: text.chars().any(char::is_uppercase),
             lower,
             tokens,
             backchannel,
@@ -282,6 +285,35 @@ impl<'c> Strand<'c> {
             }
         }
         parts
+    }
+
+    /// The word at a position in lower case, whatever its letters.
+    pub(crate) fn lower_any(&self, at: usize) -> std::borrow::Cow<'c, str> {
+        let raw = self.raw(at);
+        if raw.is_ascii() {
+            self.lower(at).into()
+        } else {
+            raw.to_lowercase().into()
+        }
+    }
+
+    /// Whether the word at a position is digits and nothing else.
+    pub(crate) fn number(&self, at: usize) -> bool {
+        let raw = self.raw(at);
+        !raw.is_empty() && raw.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    /// Whether the word at a position starts a line of its turn's text, which is not the first.
+    pub(crate) fn is_line_break(&self, at: usize) -> bool {
+        at > 0
+            && at < self.len()
+            && self.token(at - 1).turn == self.token(at).turn
+            && self.gap(at).contains('\n')
+    }
+
+    /// Whether the turn of the word at a position is written with capitals.
+    pub(crate) fn is_cased(&self, at: usize) -> bool {
+        self.conversation.turns[self.token(at).turn].cased
     }
 
     /// Whether the words at a position are these.

@@ -223,15 +223,33 @@ pub(crate) fn is_weekday(lower: &str) -> bool {
     )
 }
 
+/// The names of the states: of one word, the first words of those of two, and their codes.
+static STATE_SETS: LazyLock<[HashSet<&'static str>; 4]> = LazyLock::new(|| {
+    let two = || STATES_OF_TWO_WORDS.split(',');
+    [
+        STATES.split_whitespace().collect(),
+        two().filter_map(|name| name.split(' ').next()).collect(),
+        two().collect(),
+        STATE_CODES.split(' ').collect(),
+    ]
+});
+
 /// How many of the words `first second` name a US state. Codes count in capitals only.
 pub(crate) fn state(first: &str, second: &str) -> usize {
+    let [names, firsts, both, codes] = &*STATE_SETS;
+    if first.is_empty() {
+        return 0;
+    }
+    if codes.contains(first) {
+        return 1;
+    }
     let lower = first.to_ascii_lowercase();
-    let both = format!("{lower} {}", second.to_ascii_lowercase());
-    if STATES_OF_TWO_WORDS.split(',').any(|state| state == both) {
+    let two = firsts.contains(lower.as_str())
+        && both.contains(format!("{lower} {}", second.to_ascii_lowercase()).as_str());
+    if two {
         2
     } else {
-        let code = STATE_CODES.split(' ').any(|state| state == first);
-        usize::from(code || STATES.split_whitespace().any(|state| state == lower))
+        usize::from(names.contains(lower.as_str()))
     }
 }
 
@@ -402,5 +420,180 @@ pub(crate) fn is_company(word: &str) -> bool {
             | "cafe"
             | "county"
             | "city"
+    )
+}
+
+/// Words of general English, in lower case (the SCOWL word list, size small).
+static ENGLISH: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../data/english_words.txt").lines().collect());
+
+/// Surnames that are no words (United States census).
+static SURNAMES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../data/surnames.txt").lines().collect());
+
+/// Countries, states and cities that are no words, in lower case (GeoNames).
+static PLACES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../data/places.txt").lines().collect());
+
+/// Whether a word, in lower case, is one of general English.
+pub(crate) fn is_english(lower: &str) -> bool {
+    ENGLISH.contains(lower)
+}
+
+/// Given names that are words of English, too (United States census).
+static GIVEN_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    include_str!("../data/given_names_that_are_words.txt")
+        .lines()
+        .collect()
+});
+
+/// Whether a word, in lower case, is a given name besides what it means.
+pub(crate) fn is_given_word(lower: &str) -> bool {
+    GIVEN_WORDS.contains(lower)
+}
+
+/// Whether a word, in lower case, is a surname and no word of English.
+pub(crate) fn is_surname(lower: &str) -> bool {
+    SURNAMES.contains(lower)
+}
+
+/// Whether words, in lower case, are a country, a state or a city, and nothing else.
+pub(crate) fn is_place(lower: &str) -> bool {
+    PLACES.contains(lower)
+}
+
+/// Whether a word, in lower case and without its dot, stands before a name and says how to
+/// address the person.
+pub(crate) fn is_title(lower: &str) -> bool {
+    matches!(
+        lower,
+        "mr" | "mrs"
+            | "ms"
+            | "mx"
+            | "miss"
+            | "mister"
+            | "missus"
+            | "dr"
+            | "doctor"
+            | "prof"
+            | "professor"
+            | "sir"
+            | "madam"
+            | "madame"
+            | "mme"
+            | "mlle"
+            | "monsieur"
+            | "herr"
+            | "frau"
+            | "señor"
+            | "señora"
+            | "senor"
+            | "senora"
+            | "señorita"
+            | "sra"
+            | "srta"
+            | "signor"
+            | "signora"
+            | "sig"
+            | "dott"
+            | "rev"
+            | "reverend"
+            | "hon"
+            | "capt"
+            | "captain"
+            | "sgt"
+            | "lt"
+            | "col"
+            | "gen"
+            | "judge"
+            | "rabbi"
+            | "imam"
+            | "pan"
+            | "pani"
+            | "dhr"
+            | "mevr"
+            | "lord"
+            | "lady"
+            | "dame"
+            | "father"
+    )
+}
+
+/// Words in capitals that name a kind of number or thing and no organization.
+pub(crate) fn is_acronym(lower: &str) -> bool {
+    matches!(
+        lower,
+        "ok" | "id"
+            | "pin"
+            | "vin"
+            | "cvv"
+            | "cvc"
+            | "ssn"
+            | "iban"
+            | "atm"
+            | "am"
+            | "pm"
+            | "tv"
+            | "pc"
+            | "po"
+            | "ip"
+            | "url"
+            | "zip"
+            | "dob"
+            | "faq"
+            | "ceo"
+            | "hr"
+            | "it"
+            | "sms"
+            | "gps"
+            | "api"
+            | "ach"
+            | "apr"
+            | "swift"
+            | "bic"
+            | "aba"
+            | "usb"
+            | "wifi"
+            | "app"
+            | "email"
+            | "mac"
+            | "nhs"
+            | "ein"
+            | "itin"
+            | "dl"
+            | "mrn"
+            | "sku"
+            | "ext"
+            | "tel"
+            | "fax"
+            | "cc"
+            | "bcc"
+            | "re"
+            | "fwd"
+            | "attn"
+            | "asap"
+            | "eta"
+            | "visa"
+            | "ipv4"
+            | "ipv6"
+            | "dea"
+            | "btc"
+            | "eth"
+    )
+}
+
+/// Words that names of places end with.
+pub(crate) fn is_place_end(lower: &str) -> bool {
+    matches!(
+        lower,
+        "ville"
+            | "islands"
+            | "island"
+            | "city"
+            | "county"
+            | "republic"
+            | "beach"
+            | "bay"
+            | "springs"
     )
 }

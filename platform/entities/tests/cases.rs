@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word};
-use colloquy_entities::recognize;
+use colloquy_entities::Recognizers;
 
 /// Type, value if given, turn, start in characters, text.
 type Expected = (String, Option<String>, usize, usize, String);
@@ -82,7 +82,7 @@ fn value_end(named: &str) -> Option<usize> {
 }
 
 fn found(transcript: &Transcript, expected: &[Expected]) -> Vec<Expected> {
-    let mentions = recognize(transcript).mentions;
+    let mentions = Recognizers::new(None).recognize(transcript).mentions;
     let with_value = |turn, start| {
         expected
             .iter()

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use colloquy_contract::transcript::{Role, Transcript, Turn, Word, WordTimes};
-use colloquy_entities::{recognize, recognizer_names};
+use colloquy_entities::{Recognizers, recognizer_names};
 
 /// Pieces that recognizers look for, and pieces that break careless ones.
 const PIECES: &[&str] = &[
@@ -152,7 +152,7 @@ fn transcript(turns: Vec<Turn>) -> Transcript {
 fn check(transcript: &Transcript) {
     let names: Vec<&str> = recognizer_names().collect();
     let mut last = (0, 0);
-    for mention in recognize(transcript).mentions {
+    for mention in Recognizers::new(None).recognize(transcript).mentions {
         let text = &transcript.turns[mention.turn].text;
         let there: String = text
             .chars()
@@ -230,11 +230,53 @@ fn digits_read_out_in_a_row_never_survive() {
             digit_starts_ms: Vec::new(),
         });
         let call = transcript(vec![Turn::new(0, Role::Customer, words.collect()).unwrap()]);
-        let covered: usize = recognize(&call)
+        let covered: usize = Recognizers::new(None)
+            .recognize(&call)
             .mentions
             .iter()
             .map(|m| m.text.split(' ').count())
             .sum();
         assert_eq!(covered, count, "{text:?}");
+    }
+}
+
+/// What repeats the same for ever, and what is one word for ever, takes no longer than its length.
+#[test]
+fn time_is_linear_in_the_length_of_a_text() {
+    let recognizers = Recognizers::new(None);
+    let seconds = |text: &str| {
+        let runs = (0..3).map(|_| {
+            let start = std::time::Instant::now();
+            recognizers.recognize_text(text);
+            start.elapsed().as_secs_f64()
+        });
+        runs.fold(f64::INFINITY, f64::min)
+    };
+    let pieces = [
+        "Maria ",
+        "Abcdef ",
+        "12 Oak ",
+        "4111 ",
+        "1234567890",
+        "+1-2 ",
+        "A B C ",
+        "Inc Ltd ",
+        "Ab 12\n",
+        "the name is ",
+        "a.b.c@d.",
+        "@@@@",
+        "((1 ",
+        "Ab, ",
+        "é\u{301}ü",
+        "at dot ",
+    ];
+    for piece in pieces {
+        let text = |bytes: usize| piece.repeat(bytes / piece.len());
+        let (short, long) = (seconds(&text(40_000)), seconds(&text(320_000)));
+        // Eight times the length; what is quadratic takes sixty-four times as long.
+        assert!(
+            long < 24.0 * short.max(0.005),
+            "{piece:?}: {short:.4} s, then {long:.4} s"
+        );
     }
 }

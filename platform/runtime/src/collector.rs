@@ -1,12 +1,12 @@
-//! A small OTLP receiver: takes traces over HTTP and keeps the newest in memory.
+//! A small OTLP receiver: takes traces and metrics over HTTP and keeps the newest in memory.
 //!
 //! It shows a trace where no collector runs, in the demo and in tests; it is no store.
-//! Protocol: OTLP/HTTP with protobuf bodies, `POST /v1/traces`.
+//! Protocol: OTLP/HTTP with protobuf bodies, `POST /v1/traces` and `/v1/metrics`.
 
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{
@@ -17,8 +17,9 @@ use axum::{
     routing::post,
 };
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
+    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{KeyValue, any_value},
+    metrics::v1::{metric::Data, number_data_point},
 };
 use prost::Message;
 use tokio::net::TcpListener;
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Most spans that are kept; the oldest go first.
 const MAX_SPANS: usize = 100_000;
+
+/// Most points of metrics that are kept; the oldest go first.
+const MAX_POINTS: usize = 100_000;
 
 /// Largest export request in bytes.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
@@ -43,6 +47,8 @@ pub struct Span {
     pub parent_id: String,
     /// Span ids that it links to.
     pub links: Vec<String>,
+    /// Trace ids of those.
+    pub linked_traces: Vec<String>,
     /// Name, such as `process conversations.{partition}…`.
     pub name: String,
     /// Kind, as in OTLP: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
@@ -51,6 +57,8 @@ pub struct Span {
     pub start_unix_ns: u64,
     /// End in nanoseconds since the epoch.
     pub end_unix_ns: u64,
+    /// Status, as in OTLP: 0 unset, 1 ok, 2 error.
+    pub status: i32,
     /// Attributes as text, events' included.
     pub attributes: Vec<(String, String)>,
 }
@@ -65,10 +73,28 @@ impl Span {
     }
 }
 
-/// The spans received so far. Cheap to clone.
+/// A received point of a metric.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// `service.name` of the process.
+    pub service: String,
+    /// `service.instance.id` of the process.
+    pub instance: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// Attributes as text.
+    pub attributes: Vec<(String, String)>,
+    /// The value; of a histogram, its sum.
+    pub value: f64,
+}
+
+/// The spans and points received so far. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Collector {
     spans: Arc<Mutex<VecDeque<Span>>>,
+    points: Arc<Mutex<VecDeque<Point>>>,
 }
 
 impl Collector {
@@ -89,10 +115,16 @@ impl Collector {
         spans
     }
 
+    /// Every point of a metric that is kept, in the order of arrival.
+    pub fn points(&self) -> Vec<Point> {
+        lock(&self.points).iter().cloned().collect()
+    }
+
     /// Receives until told to drain.
     pub async fn serve(self, listener: TcpListener, drain: CancellationToken) -> io::Result<()> {
         let router = Router::new()
             .route("/v1/traces", post(receive))
+            .route("/v1/metrics", post(receive_metrics))
             .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
             .with_state(self);
         axum::serve(listener, router)
@@ -100,8 +132,8 @@ impl Collector {
             .await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Span>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Span>> {
+        lock(&self.spans)
     }
 }
 
@@ -114,6 +146,75 @@ async fn receive(State(collector): State<Collector>, body: Bytes) -> StatusCode 
     let surplus = kept.len().saturating_sub(MAX_SPANS);
     kept.drain(..surplus);
     StatusCode::OK
+}
+
+async fn receive_metrics(State(collector): State<Collector>, body: Bytes) -> StatusCode {
+    let Ok(request) = ExportMetricsServiceRequest::decode(body) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    let mut kept = lock(&collector.points);
+    kept.extend(points(request));
+    let surplus = kept.len().saturating_sub(MAX_POINTS);
+    kept.drain(..surplus);
+    StatusCode::OK
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn points(request: ExportMetricsServiceRequest) -> Vec<Point> {
+    let mut found = Vec::new();
+    for group in request.resource_metrics {
+        let resource = group.resource.map(|resource| resource.attributes);
+        let resource = attributes(&resource.unwrap_or_default());
+        let named = |name: &str| {
+            let found = resource.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let (service, instance) = (named("service.name"), named("service.instance.id"));
+        for metric in group.scope_metrics.into_iter().flat_map(|s| s.metrics) {
+            for (pairs, value) in values(metric.data) {
+                found.push(Point {
+                    service: service.clone(),
+                    instance: instance.clone(),
+                    name: metric.name.clone(),
+                    unit: metric.unit.clone(),
+                    attributes: attributes(&pairs),
+                    value,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The points of a metric: attributes and value. Kinds that our exporters do not send have none.
+fn values(data: Option<Data>) -> Vec<(Vec<KeyValue>, f64)> {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "it is shown and compared, not counted with"
+    )]
+    let number = |value: Option<number_data_point::Value>| match value {
+        Some(number_data_point::Value::AsDouble(value)) => value,
+        Some(number_data_point::Value::AsInt(value)) => value as f64,
+        None => 0.0,
+    };
+    let numbers = match data {
+        Some(Data::Gauge(gauge)) => gauge.data_points,
+        Some(Data::Sum(sum)) => sum.data_points,
+        Some(Data::Histogram(histogram)) => {
+            let points = histogram.data_points.into_iter();
+            return points
+                .map(|point| (point.attributes, point.sum.unwrap_or_default()))
+                .collect();
+        }
+        _ => Vec::new(),
+    };
+    numbers
+        .into_iter()
+        .map(|point| (point.attributes, number(point.value)))
+        .collect()
 }
 
 fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
@@ -138,6 +239,8 @@ fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
                 span_id: hex(&span.span_id),
                 parent_id: hex(&span.parent_span_id),
                 links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
+                linked_traces: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
+                status: span.status.map_or(0, |status| status.code),
                 attributes: attributes(&span.attributes)
                     .into_iter()
                     .chain(events)

@@ -1,26 +1,31 @@
 //! Logs, traces and metrics.
 //!
-//! Traces go over OTLP (HTTP, protobuf) where a collector is configured with the standard
-//! variables `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; the exporter
-//! reads its other standard variables itself. `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER` and
-//! `OTEL_SERVICE_NAME` are read here, because the crates leave them to the program. A collector
-//! that is away is not an error: spans are dropped.
+//! Traces and metrics go over OTLP (HTTP, protobuf) where a collector is configured with the
+//! standard variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`; metrics are rendered for Prometheus
+//! besides. The SDK and its exporters read most of the standard variables themselves; what they
+//! leave to the program is read by [`settings`]. A collector that is away is not an error: what it
+//! misses is dropped. A setting that cannot be followed is one, at the start.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+mod logs;
+mod settings;
+
+use std::env;
 
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
-    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
+    Resource,
+    metrics::{PeriodicReader, SdkMeterProvider},
+    propagation::TraceContextPropagator,
     trace::SdkTracerProvider,
 };
 use prometheus::{Registry, TextEncoder};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt,
 };
+
+use crate::process;
+use settings::{Settings, Signal};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +59,16 @@ pub enum TelemetryError {
     /// The metrics registry cannot be set up.
     #[error("the metrics registry cannot be set up")]
     Metrics(#[source] opentelemetry_sdk::error::OTelSdkError),
+    /// A variable asks for something that there is not.
+    #[error("{variable} is '{value}'; known are: {known}")]
+    Setting {
+        /// The variable.
+        variable: String,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        known: String,
+    },
     /// Logging was set up before.
     #[error("logging was set up twice")]
     Logging(#[source] tracing_subscriber::util::TryInitError),
@@ -72,20 +87,15 @@ impl Telemetry {
     /// runtime: the exporter has a blocking client.
     pub fn start(options: &TelemetryOptions) -> Result<Self, TelemetryError> {
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let get = |name: &str| env::var(name).ok();
+        let settings = Settings(&get);
         let resource = resource(&options.service);
         let registry = Registry::new();
-        let exporter = opentelemetry_prometheus::exporter()
-            .with_registry(registry.clone())
-            .scope_info_enabled(false)
-            .build()
-            .map_err(TelemetryError::Metrics)?;
-        let meters = SdkMeterProvider::builder()
-            .with_resource(resource.clone())
-            .with_reader(exporter)
-            .build();
+        let meters = meter_provider(settings, resource.clone(), &registry)?;
         opentelemetry::global::set_meter_provider(meters.clone());
+        process::observe();
 
-        let tracers = tracer_provider(resource, options.otlp_endpoint.as_deref())?;
+        let tracers = tracer_provider(settings, resource, options.otlp_endpoint.as_deref())?;
         let traces = tracers.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("colloquy"))
@@ -98,7 +108,8 @@ impl Telemetry {
             .unwrap_or_else(|_| EnvFilter::new(options.default_filter));
         tracing_subscriber::registry()
             .with(traces)
-            .with(log_layer(options.format).with_filter(filter))
+            .with(logs::marks())
+            .with(logs::layer(options.format, filter))
             .try_init()
             .map_err(TelemetryError::Logging)?;
         Ok(Self {
@@ -132,57 +143,98 @@ impl Telemetry {
     }
 }
 
-fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => layer.with_target(false).boxed(),
-        LogFormat::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .boxed(),
-    }
-}
-
 fn resource(service: &str) -> Resource {
     let name = env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
+    let mut own = vec![
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("process.pid", i64::from(std::process::id())),
+    ];
+    // Several instances of one service must be told apart; unless somebody named them.
+    let named = env::var("OTEL_RESOURCE_ATTRIBUTES")
+        .is_ok_and(|attributes| attributes.contains("service.instance.id="));
+    if !named {
+        own.push(KeyValue::new("service.instance.id", process::instance()));
+    }
     Resource::builder()
         .with_service_name(name)
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attributes(own)
         .build()
 }
 
 /// Whether the environment names a collector for traces.
 pub fn collector_configured() -> bool {
-    [
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    ]
-    .iter()
-    .any(|name| env::var(name).is_ok_and(|value| !value.is_empty()))
+    let get = |name: &str| env::var(name).ok();
+    Settings(&get).has_endpoint(Signal::Traces)
+}
+
+/// A receiver of traces or metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// `traces` or `metrics`.
+    pub signal: &'static str,
+    /// Its address.
+    pub url: String,
+    /// Headers of each request, which may hold secrets.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Where the environment says that this process's telemetry goes.
+///
+/// # Errors
+/// If a variable asks for something that there is not.
+pub fn receivers() -> Result<Vec<Receiver>, TelemetryError> {
+    let get = |name: &str| env::var(name).ok();
+    let mut found = Vec::new();
+    for signal in [Signal::Traces, Signal::Metrics] {
+        found.extend(Settings(&get).receiver(signal)?);
+    }
+    Ok(found)
+}
+
+/// The provider of meters: for Prometheus and over OTLP, as far as they are wanted.
+fn meter_provider(
+    settings: Settings<'_>,
+    resource: Resource,
+    registry: &Registry,
+) -> Result<SdkMeterProvider, TelemetryError> {
+    let mut builder = SdkMeterProvider::builder().with_resource(resource);
+    if settings.exports(Signal::Metrics, "prometheus")? {
+        let reader = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .build()
+            .map_err(TelemetryError::Metrics)?;
+        builder = builder.with_reader(reader);
+    }
+    let otlp = settings.exports(Signal::Metrics, "otlp")?;
+    if otlp && settings.has_endpoint(Signal::Metrics) && !settings.disabled() {
+        settings.check_protocol(Signal::Metrics)?;
+        let exporter = opentelemetry_otlp::MetricExporter::builder()
+            .with_http()
+            .build()
+            .map_err(TelemetryError::Exporter)?;
+        builder = builder.with_reader(PeriodicReader::builder(exporter).build());
+    }
+    Ok(builder.build())
 }
 
 /// The provider of tracers, if traces are wanted and somebody is there to take them.
 fn tracer_provider(
+    settings: Settings<'_>,
     resource: Resource,
     endpoint: Option<&str>,
 ) -> Result<Option<SdkTracerProvider>, TelemetryError> {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|v| v.eq_ignore_ascii_case(value));
-    if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
+    if settings.disabled() || !settings.exports(Signal::Traces, "otlp")? {
         return Ok(None);
     }
     let mut builder = opentelemetry_otlp::SpanExporter::builder().with_http();
     match endpoint {
-        _ if collector_configured() => {}
+        _ if settings.has_endpoint(Signal::Traces) => settings.check_protocol(Signal::Traces)?,
         Some(endpoint) => builder = builder.with_endpoint(format!("{endpoint}/v1/traces")),
         None => return Ok(None),
     }
     let exporter = builder.build().map_err(TelemetryError::Exporter)?;
+    // No sampler is set here, so that the SDK heeds OTEL_TRACES_SAMPLER.
     let provider = SdkTracerProvider::builder()
         .with_resource(resource)
         .with_batch_exporter(exporter)

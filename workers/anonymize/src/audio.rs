@@ -1,5 +1,7 @@
 //! Redacts a recording: cut stretches are overwritten by a tone or by silence.
 //!
+//! The result is Ogg Opus, FLAC or WAV ([`Format`]); [`read_back`] decodes it again.
+//!
 //! Promises:
 //!
 //! * No sample of a cut stretch reaches the output: it is overwritten, never mixed. The fades to
@@ -17,22 +19,19 @@
 //! ```
 
 mod crosstalk;
+mod form;
 mod overwrite;
 mod window;
 
 use std::io::{Read, Seek, Write};
 
-use colloquy_audio::{AudioError, FlacReader, OpusWriter, SAMPLE_RATE_HZ};
+use colloquy_audio::{AudioError, FlacReader, SAMPLE_RATE_HZ};
 
 use crate::Cut;
+use form::Writer;
+pub use form::{Format, read_back};
 use overwrite::Overwriter;
 use window::Windows;
-
-/// Media type of what [`redact`] writes.
-pub const MEDIA_TYPE: &str = "audio/ogg; codecs=opus";
-
-/// Good for speech and a fifth of the lossless size.
-const OPUS_BITS_PER_SECOND: u32 = 24_000;
 
 /// What stands in the place of a voice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +57,8 @@ pub struct AudioPolicy {
     /// How long a voice takes to fade out and in, in milliseconds, at most
     /// [`AudioPolicy::MAX_FADE_MS`].
     pub fade_ms: u32,
+    /// In what form the recording is written.
+    pub format: Format,
 }
 
 impl AudioPolicy {
@@ -74,12 +75,13 @@ impl Default for AudioPolicy {
             padding_before_ms: 120,
             padding_after_ms: 180,
             fade_ms: 10,
+            format: Format::Opus,
         }
     }
 }
 
 /// What was made of a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redacted {
     /// Length in milliseconds, that of the input.
     pub duration_ms: u64,
@@ -87,6 +89,8 @@ pub struct Redacted {
     pub redacted_ms: u64,
     /// How much of that because the same voice was on another channel, in milliseconds.
     pub crosstalk_ms: u64,
+    /// The stretches that were replaced, with their padding, by channel and start.
+    pub stretches: Vec<Cut>,
 }
 
 /// Why a recording cannot be redacted.
@@ -141,7 +145,7 @@ pub enum RedactError {
     Write(#[source] AudioError),
 }
 
-/// Redacts a recording of the platform (FLAC, 16 kHz) into Ogg Opus.
+/// Redacts a recording of the platform (FLAC, 16 kHz) into the form of the policy.
 ///
 /// # Errors
 /// When a cut does not lie in the recording, or reading or writing fails. What was written by
@@ -154,18 +158,16 @@ pub fn redact<R, W>(
 ) -> Result<Redacted, RedactError>
 where
     R: Read + Seek + Send + Sync,
-    W: Write,
+    W: Write + Seek,
 {
     let mut reader = FlacReader::new(input).map_err(RedactError::Read)?;
-    let mut writer = OpusWriter::new(output, reader.channels(), OPUS_BITS_PER_SECOND)
-        .map_err(RedactError::Write)?;
-    let redacted = redact_samples(&mut reader, cuts, policy, |block| writer.write_i16(block))?;
-    let (frames, _) = writer.finish().map_err(RedactError::Write)?;
-    if frames != reader.frames() {
-        return Err(RedactError::Length {
-            frames,
-            announced: reader.frames(),
-        });
+    let (channels, announced) = (reader.channels(), reader.frames());
+    let mut writer =
+        Writer::new(policy.format, output, channels, announced).map_err(RedactError::Write)?;
+    let redacted = redact_samples(&mut reader, cuts, policy, |block| writer.write(block))?;
+    let frames = writer.finish().map_err(RedactError::Write)?;
+    if frames != announced {
+        return Err(RedactError::Length { frames, announced });
     }
     Ok(redacted)
 }
@@ -188,6 +190,7 @@ pub fn redact_samples(
         windows.add(channel, window);
     }
     let all_frames = windows.total_frames();
+    let stretches = windows.stretches();
 
     reader.seek(0).map_err(RedactError::Read)?;
     let mut overwriter = Overwriter::new(windows, policy);
@@ -208,6 +211,7 @@ pub fn redact_samples(
         duration_ms: to_ms(frames),
         redacted_ms: to_ms(all_frames),
         crosstalk_ms: to_ms(all_frames - own_frames),
+        stretches,
     })
 }
 

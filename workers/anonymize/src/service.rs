@@ -1,10 +1,6 @@
 //! The service: transcript and recording are freed of what was tagged, and may be seen.
 
-use std::{
-    fs::File,
-    io::{BufReader, BufWriter, Write},
-    path::Path,
-};
+use std::{sync::Arc, time::Duration};
 
 use colloquy_bus::worker::{Context, Failure, Policy, Service};
 use colloquy_contract::{
@@ -15,36 +11,37 @@ use colloquy_contract::{
 };
 
 use crate::{
-    Cut,
-    audio::{self, AudioPolicy, RedactError, Redacted},
-    text,
+    audio::RedactError,
+    policy::PolicyBook,
+    proof::HearError,
+    redactor::{Job, RedactionError, Redactor},
 };
 
-/// Name of the redacted recording among the files of an attempt.
-const REDACTED: &str = "redacted.opus";
-
 /// The service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AnonymizeService {
-    policy: AudioPolicy,
+    redactor: Redactor,
+    policies: PolicyBook,
 }
 
 impl AnonymizeService {
-    /// A service that cuts audio by this policy.
-    pub const fn new(policy: AudioPolicy) -> Self {
-        Self { policy }
+    /// A service that follows these policies.
+    pub const fn new(redactor: Redactor, policies: PolicyBook) -> Self {
+        Self { redactor, policies }
     }
+}
 
-    async fn redact(&self, cuts: Vec<Cut>, context: &Context) -> Result<Redacted, Failure> {
-        let (input, output) = (context.scratch("audio.flac")?, context.scratch(REDACTED)?);
-        let policy = self.policy;
-        context
-            .blocking(move |_| redact_file(&input, &output, &cuts, &policy))
-            .await?
-            .map_err(|error| match error {
-                RedactError::Read(_) | RedactError::Write(_) => Failure::retry(error),
-                error => Failure::permanent(error),
-            })
+/// What a failure means for the conversation. What does not depend on the moment is given up at
+/// once: its message is kept, and nothing of it is shown.
+fn failure(error: RedactionError) -> Failure {
+    match error {
+        RedactionError::Cancelled | RedactionError::Hear(HearError::Cancelled) => {
+            Failure::Cancelled
+        }
+        error @ (RedactionError::Audio(RedactError::Read(_) | RedactError::Write(_))
+        | RedactionError::Hear(HearError::Failed(_))
+        | RedactionError::Broken) => Failure::retry(error),
+        error => Failure::permanent(error),
     }
 }
 
@@ -55,6 +52,8 @@ impl Service for AnonymizeService {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 2,
+            // The proof may transcribe a whole recording, some times over.
+            deadline: Duration::from_secs(4 * 3_600),
             ..Policy::default()
         }
     }
@@ -66,24 +65,30 @@ impl Service for AnonymizeService {
     ) -> Result<Vec<Fact>, Failure> {
         let transcript: Transcript = context.read_document(&tagged.transcript).await?;
         let entities: Entities = context.read_document(&tagged.entities).await?;
-        let anonymized = text::anonymize(&transcript, &entities).map_err(Failure::permanent)?;
-        context
-            .artifacts
-            .get_file(&tagged.audio, &context.scratch("audio.flac")?)
-            .await?;
-        let redacted = self.redact(anonymized.cuts, context).await?;
+        let policies = self.policies.current();
+        let policy = policies.of(context.scope().account()).clone();
+        let format = policy.audio.format;
+        let input = context.scratch("audio.flac")?;
+        context.artifacts.get_file(&tagged.audio, &input).await?;
+        let output = context.scratch(&format!("anonymized.{}", format.extension()))?;
+        let job = Job {
+            transcript: Arc::new(transcript),
+            entities: Arc::new(entities),
+            folder: input.parent().map(Into::into).unwrap_or_default(),
+            input,
+            output: output.clone(),
+            account: context.scope().account().clone(),
+            policy,
+        };
+        let redacted = self.redactor.redact(&job, &context.cancel).await;
+        let outcome = redacted.map_err(failure)?;
         // Nothing goes into the open bucket before both are known to be free of personal data.
         let transcript = context
-            .write_document(Bucket::Open, Transcript::MEDIA_TYPE, &anonymized.transcript)
+            .write_document(Bucket::Open, Transcript::MEDIA_TYPE, &outcome.transcript)
             .await?;
         let audio = context
             .artifacts
-            .put_file(
-                Bucket::Open,
-                context.scope(),
-                audio::MEDIA_TYPE,
-                &context.scratch(REDACTED)?,
-            )
+            .put_file(Bucket::Open, context.scope(), format.media_type(), &output)
             .await?;
         Ok(vec![
             ConversationAnonymized {
@@ -92,25 +97,12 @@ impl Service for AnonymizeService {
                 language: tagged.language,
                 transcript,
                 audio,
-                redactions: anonymized.counts,
-                redacted_ms: redacted.redacted_ms,
+                redactions: outcome.counts,
+                redacted_ms: outcome.audio.redacted_ms,
+                policy: Some(outcome.policy),
+                verified: outcome.verified,
             }
             .into(),
         ])
     }
-}
-
-fn redact_file(
-    input: &Path,
-    output: &Path,
-    cuts: &[Cut],
-    policy: &AudioPolicy,
-) -> Result<Redacted, RedactError> {
-    let read = |source| RedactError::Read(colloquy_audio::AudioError::Read(source));
-    let write = |source| RedactError::Write(colloquy_audio::AudioError::Write(source));
-    let input = BufReader::new(File::open(input).map_err(read)?);
-    let mut output = BufWriter::new(File::create(output).map_err(write)?);
-    let redacted = audio::redact(input, &mut output, cuts, policy)?;
-    output.flush().map_err(write)?;
-    Ok(redacted)
 }

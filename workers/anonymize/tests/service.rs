@@ -3,20 +3,30 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::{f64::consts::TAU, io::Cursor, ops::Range, sync::Arc};
+use std::{
+    f64::consts::TAU,
+    io::Cursor,
+    ops::Range,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
-use colloquy_anonymize::AnonymizeService;
-use colloquy_audio::{FlacWriter, SAMPLE_RATE_HZ};
+use colloquy_anonymize::{
+    AnonymizeService, Redactor,
+    policy::{Policies, PolicyBook},
+    proof::{Hearing, Listener},
+};
+use colloquy_audio::{FlacReader, FlacWriter, OpusReader, SAMPLE_RATE_HZ};
 use colloquy_bus::deadletters::DeadLetterFilter;
 use colloquy_contract::{
     Bucket, Fact, FactType, Scope,
     entities::{Entities, Mention},
-    facts::{CallInfo, ConversationAnonymized, ConversationFailed, ConversationTagged},
+    facts::{CallInfo, ConversationAnonymized, ConversationFailed, ConversationTagged, Verified},
     transcript::{Role, Transcript, Turn, Word},
 };
 use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
-use opusic_c::{Channels, Decoder, SampleRate};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 const RATE: usize = SAMPLE_RATE_HZ as usize;
 const DURATION_MS: u64 = 4_000;
@@ -24,6 +34,56 @@ const DURATION_MS: u64 = 4_000;
 /// What stands for the voice, and what the service puts in its place, in hertz.
 const VOICE: f64 = 300.0;
 const TONE: f64 = 1_000.0;
+
+/// Hears the same each time, but for the first times, for each of which it is told what.
+#[derive(Debug, Default)]
+struct Ears {
+    first: Mutex<Vec<Turn>>,
+    always: Option<Turn>,
+}
+
+impl Listener for Ears {
+    fn model(&self) -> String {
+        "ears".to_owned()
+    }
+
+    fn hear<'a>(
+        &'a self,
+        recording: &'a Path,
+        language: Option<&'a str>,
+        _cancel: &'a CancellationToken,
+    ) -> Hearing<'a> {
+        assert!(recording.is_file());
+        assert_eq!(language, Some("en"));
+        let heard = self.first.lock().unwrap().pop().or(self.always.clone());
+        let turns = heard.into_iter().collect();
+        Box::pin(async {
+            Ok(Transcript {
+                turns,
+                ..transcript()
+            })
+        })
+    }
+}
+
+/// One word, heard at this place.
+fn heard_word(text: &str, start_ms: u64, end_ms: u64) -> Turn {
+    let word = Word {
+        text: text.to_owned(),
+        start_ms,
+        end_ms,
+        confidence: 1.0,
+        digit_starts_ms: Vec::new(),
+    };
+    Turn::new(0, Role::Unknown, vec![word]).unwrap()
+}
+
+/// A service that follows this policy, with these ears.
+fn service(policy: &str, ears: Ears) -> AnonymizeService {
+    let redactor = Redactor::new(Arc::new(|_| Entities::default())).with_listener(Arc::new(ears));
+    let policies = Policies::parse(policy, None).unwrap();
+    AnonymizeService::new(redactor, PolicyBook::of(policies))
+}
 
 fn call() -> CallInfo {
     let said = json!({
@@ -110,20 +170,14 @@ async fn tagged(kit: &Kit, scope: &Scope, entities: &Entities) -> ConversationTa
     }
 }
 
-/// The samples of an Ogg Opus file of one channel, after those that its header says are no audio.
+/// The samples of an Ogg Opus file of one channel.
 fn heard(file: &[u8]) -> Vec<f32> {
-    let mut packets = ogg::PacketReader::new(Cursor::new(file));
-    let head = packets.read_packet_expected().unwrap().data;
-    let pre_skip = usize::from(u16::from_le_bytes([head[10], head[11]])) * RATE / 48_000;
-    packets.read_packet_expected().unwrap();
-    let mut decoder = Decoder::new(Channels::Mono, SampleRate::Hz16000).unwrap();
+    let mut reader = OpusReader::new(Cursor::new(file)).unwrap();
     let mut samples = Vec::new();
-    while let Some(packet) = packets.read_packet().unwrap() {
-        let mut block = [0.0; 320];
-        let decoded = decoder.decode_float_to_slice(&packet.data, &mut block, false);
-        samples.extend_from_slice(&block[..decoded.unwrap()]);
+    while let Some(block) = reader.next_block().unwrap() {
+        samples.extend(block.iter().map(|&sample| f32::from(sample) / 32_768.0));
     }
-    samples.split_off(pre_skip)
+    samples
 }
 
 /// How loud a frequency is in a stretch of milliseconds.
@@ -141,7 +195,9 @@ fn level(samples: &[f32], hertz: f64, stretch: Range<usize>) -> f64 {
 #[tokio::test]
 async fn a_conversation_is_freed_of_a_name() {
     let kit = Kit::with_permissions(1).await;
-    let anonymize = kit.run(Arc::new(AnonymizeService::default())).await;
+    let anonymize = kit
+        .run(Arc::new(service("name = \"one\"", Ears::default())))
+        .await;
     let scope = conversation();
     let cause = tagged(&kit, &scope, &fitting()).await;
     kit.state(&scope, cause).await;
@@ -167,8 +223,22 @@ async fn a_conversation_is_freed_of_a_name() {
         redactions: [("PERSON".to_owned(), 1)].into(),
         // The name, and 120 ms before and 180 ms after it.
         redacted_ms: 1_300,
+        policy: anonymized.policy.clone(),
+        verified: Some(Verified {
+            mode: "removed".to_owned(),
+            stretches: 1,
+            // With what is said around it.
+            heard_ms: 3_680,
+            rounds: 1,
+            model: "ears".to_owned(),
+        }),
     };
     assert_eq!(*anonymized, expected);
+    let policy = expected.policy.unwrap();
+    assert_eq!(
+        (policy.version.len(), policy.name.as_deref()),
+        (12, Some("one"))
+    );
 
     assert_eq!(text.media_type, Transcript::MEDIA_TYPE);
     let document: Transcript = serde_json::from_slice(&kit.content(&text).await).unwrap();
@@ -201,7 +271,7 @@ async fn a_conversation_is_freed_of_a_name() {
 #[tokio::test]
 async fn what_is_delivered_again_is_anonymized_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(AnonymizeService::default()));
+    let service = Arc::new(Counted::new(service("", Ears::default())));
     let anonymize = kit.run(service.clone()).await;
     kit.proxies()[0].make(|trouble| {
         trouble.duplicate_deliveries = 1.0;
@@ -231,7 +301,7 @@ async fn what_is_delivered_again_is_anonymized_once() {
 #[tokio::test]
 async fn entities_that_do_not_fit_are_a_dead_letter_and_nothing_can_be_seen() {
     let kit = Kit::with_permissions(3).await;
-    let anonymize = kit.run(Arc::new(AnonymizeService::default())).await;
+    let anonymize = kit.run(Arc::new(service("", Ears::default()))).await;
     let scope = conversation();
     let cause = tagged(&kit, &scope, &entities(0, 12)).await;
     kit.state(&scope, cause).await;
@@ -257,4 +327,105 @@ async fn entities_that_do_not_fit_are_a_dead_letter_and_nothing_can_be_seen() {
     };
     assert_eq!(history[1].fact, failed.into());
     kit.allow_leftovers();
+}
+
+/// What is stated of a conversation by this service, and the stored transcript and recording.
+async fn anonymized(
+    seed: u64,
+    service: AnonymizeService,
+) -> (Kit, ConversationAnonymized, Transcript, Vec<u8>) {
+    let kit = Kit::with_permissions(seed).await;
+    let anonymize = kit.run(Arc::new(service)).await;
+    let scope = conversation();
+    let cause = tagged(&kit, &scope, &fitting()).await;
+    kit.state(&scope, cause).await;
+    kit.facts_until(&scope, FactType::ConversationAnonymized)
+        .await;
+    anonymize.drain().await;
+    let Fact::ConversationAnonymized(fact) = kit.history(&scope).await[1].fact.clone() else {
+        panic!("it is not anonymized")
+    };
+    let text = kit.content(&fact.transcript).await;
+    let audio = kit.content(&fact.audio).await;
+    (
+        kit,
+        fact,
+        serde_json::from_slice(&text).unwrap(),
+        audio.to_vec(),
+    )
+}
+
+#[tokio::test]
+async fn what_is_still_heard_is_cut_with_more_around_it() {
+    let ears = Ears {
+        // Before the name, where the transcript has another word.
+        first: Mutex::new(vec![heard_word("Susan,", 600, 900)]),
+        always: None,
+    };
+    let (_kit, fact, text, _) = anonymized(4, service("", ears)).await;
+    assert_eq!(text.turns[0].text, "This [PERSON_1]. Hello, Frank!");
+    let verified = fact.verified.unwrap();
+    assert_eq!((verified.rounds, verified.stretches), (2, 1));
+    // From 200 ms before what was heard to 200 ms after the name, and the padding.
+    assert_eq!(fact.redacted_ms, (2_000 + 200 + 180) - (600 - 200 - 120));
+}
+
+#[tokio::test]
+async fn what_goes_on_being_heard_is_a_dead_letter_and_nothing_can_be_seen() {
+    let kit = Kit::with_permissions(5).await;
+    let ears = Ears {
+        always: Some(heard_word("Parker", 1_200, 1_500)),
+        ..Ears::default()
+    };
+    let anonymize = kit.run(Arc::new(service("", ears))).await;
+    let scope = conversation();
+    let cause = tagged(&kit, &scope, &fitting()).await;
+    kit.state(&scope, cause).await;
+    let facts = kit.facts_until(&scope, FactType::ConversationFailed).await;
+    assert_eq!(facts.len(), 2, "{facts:?}");
+    anonymize.drain().await;
+    assert_eq!(kit.stored(Bucket::Open).await, [""; 0]);
+    let all = DeadLetterFilter::default();
+    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
+    assert!(
+        letters[0].error.contains("after 4 rounds"),
+        "{}",
+        letters[0].error
+    );
+    assert!(!letters[0].error.contains("Parker"), "{}", letters[0].error);
+    kit.allow_leftovers();
+}
+
+#[tokio::test]
+async fn a_policy_says_form_and_proof_and_what_is_left() {
+    let policy = r#"
+        [default.audio]
+        format = "flac"
+        cover = "silence"
+        [default.proof]
+        verify = "all"
+        [default.types]
+        PERSON = { threshold = 0.95 }
+    "#;
+    let (_kit, fact, text, audio) = anonymized(6, service(policy, Ears::default())).await;
+    assert_eq!(fact.audio.media_type, "audio/flac");
+    let reader = FlacReader::new(Cursor::new(audio)).unwrap();
+    assert_eq!(reader.frames(), DURATION_MS * RATE as u64 / 1_000);
+    // It was not sure enough to be redacted.
+    assert_eq!(text.turns[0].text, transcript().turns[0].text);
+    assert_eq!((fact.redacted_ms, fact.redactions.len()), (0, 0));
+    let verified = fact.verified.unwrap();
+    assert_eq!((verified.mode.as_str(), verified.stretches), ("all", 0));
+    assert_eq!(verified.heard_ms, DURATION_MS);
+
+    let off = "[default.proof]\nverify = \"off\"\n[default.audio]\nformat = \"wav\"";
+    let deaf = AnonymizeService::new(
+        Redactor::new(Arc::new(|_| Entities::default())),
+        PolicyBook::of(Policies::parse(off, None).unwrap()),
+    );
+    let (_kit, fact, ..) = anonymized(7, deaf).await;
+    assert_eq!(
+        (fact.audio.media_type.as_str(), fact.verified),
+        ("audio/wav", None)
+    );
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use colloquy_bus::{BusError, log::Entry};
-use colloquy_contract::{ConversationId, Fact, FactType, facts::ConversationIndexed};
+use colloquy_contract::{ConversationId, Fact, FactType, facts::ConversationIndexed, streams};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -82,6 +82,9 @@ impl Ingest {
             return;
         };
         self.metrics.pending(pending);
+        self.reader
+            .bus
+            .report_pending(SERVICE, streams::CONVERSATIONS.name, pending);
         if pending == 0 && !*self.caught_up.borrow() {
             tracing::info!("the index has caught up with the log");
             self.caught_up.send_replace(true);
@@ -94,6 +97,7 @@ impl Ingest {
         let Some(last) = entries.last().map(|entry| entry.sequence) else {
             return Ok(stated_through);
         };
+        let facts = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let steps = steps(&self.reader, entries, before.indexed_through).await?;
         let mut changes = Vec::new();
         let mut answers = Vec::new();
@@ -117,6 +121,7 @@ impl Ingest {
             .map(Ok)
             .try_for_each_concurrent(CONCURRENT_STATEMENTS, |answer| self.state(answer))
             .await?;
+        self.reader.bus.report_handled(SERVICE, facts);
         Ok(last)
     }
 

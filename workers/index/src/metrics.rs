@@ -6,6 +6,7 @@ use opentelemetry::{
     KeyValue,
     metrics::{Counter, Gauge, Histogram},
 };
+use tokio::sync::watch;
 
 /// Bounds of the histograms, from a small commit to a stuck disk.
 const SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
@@ -59,7 +60,30 @@ impl Metrics {
     }
 
     pub(crate) fn searched(&self, outcome: &'static str, took: Duration) {
-        let labels = [self.node.clone(), KeyValue::new("outcome", outcome)];
+        let labels = [
+            self.node.clone(),
+            KeyValue::new("colloquy.outcome", outcome),
+        ];
         self.search.record(took.as_secs_f64(), &labels);
     }
+}
+
+/// Shows which partitions a node answers for, from the moment on that it has caught up, for as long
+/// as `caught_up` has a sender.
+pub(crate) fn serving(partitions: Vec<u8>, caught_up: watch::Receiver<bool>) {
+    opentelemetry::global::meter("colloquy")
+        .u64_observable_gauge("colloquy.index.serving")
+        .with_description("1 if the node answers for the partition, 0 while it catches up")
+        .with_callback(move |observer| {
+            // An error means that the node is gone.
+            if caught_up.has_changed().is_err() {
+                return;
+            }
+            let serves = u64::from(*caught_up.borrow());
+            for &partition in &partitions {
+                let label = KeyValue::new("colloquy.partition", i64::from(partition));
+                observer.observe(serves, &[label]);
+            }
+        })
+        .build();
 }

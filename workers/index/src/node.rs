@@ -17,7 +17,7 @@ use crate::{
     IndexOptions, Result, SERVICE,
     control::Control,
     ingest::{BatchLimits, Ingest, blocking},
-    metrics::Metrics,
+    metrics::{self, Metrics},
     model::Model,
     reading::{Reader, Unusable},
     rebuild::{Rebuilder, Status},
@@ -77,6 +77,8 @@ impl IndexNode {
             partitions = self.options.partitions.len(),
             "index node ready"
         );
+        let partitions = self.options.partitions.iter().copied().collect();
+        metrics::serving(partitions, self.caught_up.subscribe());
         let model = self.model.clone();
         // Fires for all parts when any ends.
         let stop = drain.child_token();

@@ -104,7 +104,11 @@ impl Reader {
         conversation: ConversationId,
         repeated: bool,
     ) -> Result<Step> {
-        let span = logged.process_span(SERVICE);
+        let span = match self.unusable {
+            Unusable::Bury => logged.process_span(SERVICE),
+            // A rebuild would add to the traces of every conversation that there ever was.
+            Unusable::LeaveOut => Span::none(),
+        };
         let account = logged.envelope.scope.account().clone();
         let mut step = Step::default();
         let mut turns = None;

@@ -74,6 +74,8 @@ async fn anonymized(kit: &Kit, scope: &Scope, content: &[u8]) -> ConversationAno
             .await,
         redactions: [("PERSON".to_owned(), 1)].into(),
         redacted_ms: 550,
+        policy: None,
+        verified: None,
     }
 }
 

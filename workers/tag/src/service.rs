@@ -1,6 +1,6 @@
 //! The service: a transcript's names, numbers and places are found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use colloquy_bus::worker::{Context, Failure, Service};
 use colloquy_contract::{
@@ -10,11 +10,20 @@ use colloquy_contract::{
     transcript::Transcript,
 };
 
-use colloquy_entities::recognize;
+use colloquy_entities::Recognizers;
 
 /// The service.
-#[derive(Debug, Default)]
-pub struct TagService;
+#[derive(Debug, Clone)]
+pub struct TagService {
+    recognizers: Arc<Recognizers>,
+}
+
+impl TagService {
+    /// A service that finds what these recognizers find.
+    pub fn new(recognizers: Arc<Recognizers>) -> Self {
+        Self { recognizers }
+    }
+}
 
 impl Service for TagService {
     const NAME: &'static str = "tag";
@@ -26,7 +35,10 @@ impl Service for TagService {
         context: &Context,
     ) -> Result<Vec<Fact>, Failure> {
         let transcript: Transcript = context.read_document(&transcribed.transcript).await?;
-        let entities = context.blocking(move |_| recognize(&transcript)).await?;
+        let recognizers = Arc::clone(&self.recognizers);
+        let entities = context
+            .blocking(move |_| recognizers.recognize(&transcript))
+            .await?;
         let mut counts = BTreeMap::new();
         for mention in &entities.mentions {
             *counts.entry(mention.entity_type.clone()).or_default() += 1;

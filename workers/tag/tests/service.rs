@@ -11,6 +11,7 @@ use colloquy_contract::{
     facts::{CallInfo, ConversationFailed, ConversationTagged, ConversationTranscribed},
     transcript::{Role, Transcript, Turn, Word},
 };
+use colloquy_entities::Recognizers;
 use colloquy_tag::TagService;
 use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually};
 use serde_json::json;
@@ -46,6 +47,11 @@ fn transcript() -> Transcript {
     }
 }
 
+/// The service without a model: what is said needs none.
+fn tagging() -> TagService {
+    TagService::new(Arc::new(Recognizers::new(None)))
+}
+
 /// A transcript of this content, and the fact that tells of it.
 async fn transcribed(kit: &Kit, scope: &Scope, content: &[u8]) -> ConversationTranscribed {
     let (vault, json) = (Bucket::Vault, Transcript::MEDIA_TYPE);
@@ -68,7 +74,7 @@ fn document() -> Vec<u8> {
 #[tokio::test]
 async fn a_transcript_is_tagged() {
     let kit = Kit::with_permissions(1).await;
-    let tag = kit.run(Arc::new(TagService)).await;
+    let tag = kit.run(Arc::new(tagging())).await;
     let scope = conversation();
     let cause = transcribed(&kit, &scope, &document()).await;
     kit.state(&scope, cause.clone()).await;
@@ -113,7 +119,7 @@ async fn a_transcript_is_tagged() {
 #[tokio::test]
 async fn what_is_delivered_again_is_tagged_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(TagService));
+    let service = Arc::new(Counted::new(tagging()));
     let tag = kit.run(service.clone()).await;
     kit.proxies()[0].make(|trouble| {
         trouble.duplicate_deliveries = 1.0;
@@ -145,7 +151,7 @@ async fn what_is_delivered_again_is_tagged_once() {
 #[tokio::test]
 async fn a_transcript_that_cannot_be_read_is_a_dead_letter() {
     let kit = Kit::with_permissions(3).await;
-    let tag = kit.run(Arc::new(TagService)).await;
+    let tag = kit.run(Arc::new(tagging())).await;
     let scope = conversation();
     // Cut off: in the middle of what somebody said.
     let document = document();

@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use colloquy_audio::FlacReader;
+use colloquy_audio::{AudioError, FlacReader};
 use colloquy_bus::worker::{Context, Failure, Policy, Service};
 use colloquy_contract::{
     Bucket, Fact,
     facts::{ConversationDecoded, ConversationRejected, ConversationTranscribed},
-    transcript::Transcript,
+    transcript::{Role, Transcript},
     vocabulary::Vocabulary,
 };
 
@@ -33,6 +33,7 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 pub struct TranscribeService {
     speech: Speech,
     vocabularies: Vocabularies,
+    roles: Vec<Role>,
 }
 
 /// What understands speech.
@@ -48,6 +49,7 @@ impl TranscribeService {
         Self {
             speech: Speech::Local(engine),
             vocabularies: Vocabularies::default(),
+            roles: Vec::new(),
         }
     }
 
@@ -56,6 +58,7 @@ impl TranscribeService {
         Self {
             speech: Speech::Remote(engine),
             vocabularies: Vocabularies::default(),
+            roles: Vec::new(),
         }
     }
 
@@ -66,6 +69,19 @@ impl TranscribeService {
             vocabularies,
             ..self
         }
+    }
+
+    /// The same, with who is on which channel of a call that does not say so and has as many.
+    #[must_use]
+    pub fn with_roles(self, roles: Vec<Role>) -> Self {
+        Self { roles, ..self }
+    }
+
+    /// Who is on which channel: as the call says, or else as this platform's calls are recorded.
+    fn roles_of(&self, decoded: &ConversationDecoded) -> Vec<Role> {
+        let said = &decoded.call.channel_roles;
+        let usual = said.is_empty() && self.roles.len() == usize::from(decoded.channels);
+        if usual { &self.roles } else { said }.clone()
     }
 
     /// The names and terms to expect: those of the call, from the vault, and of its account.
@@ -136,8 +152,17 @@ fn not_heard(error: EngineError) -> Result<Heard, Failure> {
         EngineError::UnknownLanguage { .. } | EngineError::TooLarge { .. } => {
             Ok(Heard::Rejected(Box::new(rejection(&error))))
         }
+        EngineError::ReadRecording { ref source } if is_damage(source.as_ref()) => {
+            Err(Failure::permanent(error))
+        }
         error => Err(Failure::retry(error)),
     }
+}
+
+/// Whether a recording will be no better the next time: its bytes are those that were stored.
+fn is_damage(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref();
+    error.is_some_and(|error| !matches!(error, AudioError::Read(_)))
 }
 
 /// The same of a server. Only what it refuses while it takes other recordings is given up at once;
@@ -177,7 +202,7 @@ impl Service for TranscribeService {
         context.artifacts.get_file(&decoded.audio, &path).await?;
         let request = Request {
             language: decoded.call.language.clone(),
-            roles: decoded.call.channel_roles.clone(),
+            roles: self.roles_of(&decoded),
             vocabulary: self.vocabulary(&decoded, context).await?,
         };
         let Transcription {

@@ -104,11 +104,13 @@ fn call(language: &str) -> CallInfo {
 
 /// The recording, and the fact that tells of it.
 async fn decoded(kit: &Kit, scope: &Scope, language: &str) -> ConversationDecoded {
+    of_audio(kit, scope, language, AUDIO.as_slice()).await
+}
+
+async fn of_audio(kit: &Kit, scope: &Scope, language: &str, audio: &[u8]) -> ConversationDecoded {
     ConversationDecoded {
         call: call(language),
-        audio: kit
-            .store(Bucket::Vault, scope, "audio/flac", AUDIO.as_slice())
-            .await,
+        audio: kit.store(Bucket::Vault, scope, "audio/flac", audio).await,
         duration_ms: 1_000 * SECONDS as u64,
         channels: 2,
         source: SourceAudio {
@@ -224,4 +226,42 @@ async fn a_language_that_the_model_does_not_know_is_rejected() {
     assert!(rejected.reason.contains("de"), "{}", rejected.reason);
     assert_eq!(kit.stored(Bucket::Vault).await.len(), 1);
     assert_eq!(kit.dead_letters().await, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_names_no_roles_has_the_usual_ones_of_as_many_channels() {
+    let kit = Kit::with_permissions(4).await;
+    let usual = vec![Role::Customer, Role::Agent];
+    let transcribe = kit.run(Arc::new(service().with_roles(usual.clone()))).await;
+    let scope = conversation();
+    let mut cause = decoded(&kit, &scope, "en").await;
+    cause.call.channel_roles.clear();
+    kit.state(&scope, cause).await;
+    kit.facts_until(&scope, FactType::ConversationTranscribed)
+        .await;
+    transcribe.drain().await;
+    let history = kit.history(&scope).await;
+    let Fact::ConversationTranscribed(transcribed) = &history[1].fact else {
+        panic!("{:?}", types(&history))
+    };
+    let document = kit.content(&transcribed.transcript).await;
+    let document: Transcript = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document.channels, usual);
+}
+
+#[tokio::test]
+async fn a_damaged_recording_is_given_up_at_once() {
+    let kit = Kit::with_permissions(5).await;
+    let service = Arc::new(Counted::new(service()));
+    let transcribe = kit.run(service.clone()).await;
+    let scope = conversation();
+    let mut audio = AUDIO.clone();
+    let middle = audio.len() / 2;
+    audio[middle..middle + 4_096].fill(0x55);
+    let cause = of_audio(&kit, &scope, "en", &audio).await;
+    kit.state(&scope, cause).await;
+    kit.facts_until(&scope, FactType::ConversationFailed).await;
+    transcribe.drain().await;
+    assert_eq!(service.handled(), 1);
+    assert_eq!(kit.dead_letters().await, 1);
 }

@@ -67,6 +67,17 @@ pub(crate) fn open_part(fact: &Fact) -> Value {
             "audio": artifact(&data.audio),
             "redactions": counts(&data.redactions),
             "redacted_ms": data.redacted_ms,
+            "policy": data.policy.as_ref().map(|policy| json!({
+                "version": code(&policy.version),
+                "name": policy.name.as_deref().map(code),
+            })),
+            "verified": data.verified.as_ref().map(|verified| json!({
+                "mode": code(&verified.mode),
+                "stretches": verified.stretches,
+                "heard_ms": verified.heard_ms,
+                "rounds": verified.rounds,
+                "model": code(&verified.model),
+            })),
         }),
         Fact::ConversationQualified(data) => json!({
             "call": call(&data.call),

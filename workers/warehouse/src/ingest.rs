@@ -179,6 +179,8 @@ impl Ingest {
             .send_modify(|progress| progress.pending = pending);
         if let (Some(pending), Some(_)) = (pending, &self.housekeeping) {
             self.metrics.pending(self.stream, pending);
+            self.bus
+                .report_pending(SERVICE, self.stream.name(), pending);
         }
     }
 
@@ -193,6 +195,9 @@ impl Ingest {
         self.metrics.committed(self.stream, rows, started.elapsed());
         let read = u64::try_from(messages).unwrap_or(u64::MAX);
         self.progress.send_modify(|progress| progress.read += read);
+        if self.housekeeping.is_some() {
+            self.bus.report_handled(SERVICE, read);
+        }
         self.tidy().await
     }
 

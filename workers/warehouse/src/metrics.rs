@@ -50,5 +50,5 @@ impl Metrics {
 }
 
 fn label(stream: Stream) -> KeyValue {
-    KeyValue::new("stream", stream.name())
+    KeyValue::new("colloquy.stream", stream.name())
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use opentelemetry::KeyValue;
 
 use super::header;
-use crate::{Bus, BusError, Result, worker::Delivered};
+use crate::{Bus, BusError, Result, metrics::GROUP, worker::Delivered};
 
 /// Longest error text in a header, in bytes.
 const MAX_ERROR_BYTES: usize = 4_000;
@@ -100,14 +100,8 @@ impl Bus {
             "giving up; the message becomes a dead letter"
         );
         let dead_letter = self.bury(service, message, delivered, reason).await?;
-        opentelemetry::global::meter("colloquy")
-            .u64_counter("colloquy.dead_letters")
-            .with_description("Facts that a service gave up on")
-            .build()
-            .add(
-                1,
-                &[KeyValue::new("messaging.consumer.group.name", service)],
-            );
+        let labels = [KeyValue::new(GROUP, service)];
+        self.meters().dead_letters.add(1, &labels);
         // A failure to handle a failure ends here, or it would never end.
         let Some(envelope) = envelope.filter(|envelope| {
             envelope.scope.conversation().is_some()

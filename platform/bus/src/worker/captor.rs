@@ -75,7 +75,7 @@ impl Captor {
             return Ok(());
         };
         // Dropped on an error, which hands the advisory back.
-        let ticket = Ticket::new(self.bus.client().clone(), reply, streams::ADVISORIES.name);
+        let ticket = Ticket::new(&self.bus, reply, self.service, streams::ADVISORIES.name);
         match serde_json::from_slice::<Advisory>(&message.payload) {
             Ok(advisory) => {
                 let (sequence, tries) = (advisory.stream_seq, advisory.deliveries);

@@ -20,7 +20,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::{Context, Failure, PULL_PAUSE, Policy, Service, captor::Captor, metrics::Metrics};
+use super::{
+    Context, Failure, PULL_PAUSE, Policy, Service,
+    captor::Captor,
+    metrics::{Metrics, audio},
+};
 use crate::{
     Bus, BusError, Result,
     error::chain,
@@ -55,6 +59,8 @@ pub(super) struct Delivery {
     subject: Option<Subject>,
     ticket: Ticket,
     delivered: Delivered,
+    /// When the log acknowledged it.
+    stored_at: Timestamp,
 }
 
 impl Delivery {
@@ -98,13 +104,14 @@ impl<S: Service> Runner<S> {
             ))
         })?;
         let policy = service.policy();
+        let meters = bus.meters().clone();
         Ok(Self {
             bus,
             service,
             policy,
             stream: streams::of(family).name,
             family,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(meters, S::NAME, policy.concurrency),
         })
     }
 
@@ -178,13 +185,16 @@ impl<S: Service> Runner<S> {
             message,
             context: self.bus.jetstream().clone(),
         };
-        let delivered = delivery.info().map(|info| Delivered {
-            stream: info.stream.to_owned(),
-            sequence: info.stream_sequence,
-            attempt: u32::try_from(info.delivered).unwrap_or(u32::MAX),
+        let read = delivery.info().map(|info| {
+            let delivered = Delivered {
+                stream: info.stream.to_owned(),
+                sequence: info.stream_sequence,
+                attempt: u32::try_from(info.delivered).unwrap_or(u32::MAX),
+            };
+            (delivered, timestamp(info.published))
         });
         let message = delivery.message;
-        let Ok(delivered) = delivered else {
+        let Ok((delivered, stored_at)) = read else {
             tracing::error!(
                 service = S::NAME,
                 "a delivery does not say where it comes from"
@@ -196,10 +206,11 @@ impl<S: Service> Runner<S> {
             .ok();
         let template = self.template(subject.as_ref());
         Some(Delivery {
-            ticket: Ticket::new(self.bus.client().clone(), reply, template),
+            ticket: Ticket::new(&self.bus, reply, S::NAME, template),
             message,
             subject,
             delivered,
+            stored_at,
         })
     }
 
@@ -212,7 +223,15 @@ impl<S: Service> Runner<S> {
         let span = self.process_span(&delivery);
         if let Some(headers) = &delivery.message.headers {
             trace::follow(&span, headers);
+            trace::link_redrive(&span, headers);
         }
+        // The broker's clock may be ahead of ours.
+        let waited = Timestamp::now().duration_since(delivery.stored_at);
+        let _active = self.metrics.begins(
+            self.template(delivery.subject.as_ref()),
+            delivery.delivered.attempt,
+            Duration::try_from(waited).unwrap_or_default(),
+        );
         let result = self
             .process(delivery, cancel)
             .instrument(span.clone())
@@ -242,6 +261,7 @@ impl<S: Service> Runner<S> {
             otel.kind = "consumer",
             otel.status_code = tracing::field::Empty,
             otel.status_description = tracing::field::Empty,
+            error.r#type = tracing::field::Empty,
             service = S::NAME,
             messaging.system = "nats",
             messaging.operation.name = "process",
@@ -287,18 +307,29 @@ impl<S: Service> Runner<S> {
                 .give_up(message, Some(&envelope), ticket, delivered, reason)
                 .await;
         }
+        let audio_before = audio(&fact);
         let Some(input) = S::Input::from_fact(fact) else {
             return ticket.settle(Settlement::Ack).await;
         };
         let worked = tokio::select! {
-            worked = self.work(input, &envelope, delivered.attempt, cancel) => worked,
+            worked = self.work(input, &envelope, delivered.attempt, cancel, audio_before) => worked,
             () = ticket.keep_alive(KEEP_ALIVE) => Err(Failure::Cancelled),
         };
-        self.metrics
-            .processed(S::NAME, fact_type, &worked, started.elapsed());
+        let took = started.elapsed();
+        self.metrics.processed(fact_type, &worked, took);
         match worked {
-            Ok(()) => ticket.settle(Settlement::Ack).await,
-            Err(Failure::Cancelled) => ticket.settle(Settlement::Nak(Duration::ZERO)).await,
+            Ok(stage) => {
+                ticket.settle(Settlement::Ack).await?;
+                self.metrics.handled();
+                if let Some(audio) = stage {
+                    self.metrics.staged(audio, took);
+                }
+                Ok(())
+            }
+            Err(Failure::Cancelled) => {
+                Span::current().record("error.type", Failure::Cancelled.kind());
+                ticket.settle(Settlement::Nak(Duration::ZERO)).await
+            }
             Err(failure) => {
                 self.fail(message, &envelope, ticket, delivered, &failure)
                     .await
@@ -306,14 +337,16 @@ impl<S: Service> Runner<S> {
         }
     }
 
-    /// Runs the handler and states what follows.
+    /// Runs the handler and states what follows. Returns how much audio that is about, if the
+    /// service is a stage of conversations.
     async fn work(
         &self,
         input: S::Input,
         envelope: &Envelope,
         attempt: u32,
         cancel: &CancellationToken,
-    ) -> std::result::Result<(), Failure> {
+        audio_before: Option<Duration>,
+    ) -> std::result::Result<Option<Duration>, Failure> {
         let context = Context {
             envelope: envelope.clone(),
             artifacts: self.bus.artifacts(),
@@ -321,7 +354,9 @@ impl<S: Service> Runner<S> {
             cancel: cancel.child_token(),
             scratch: Arc::new(OnceLock::new()),
         };
+        let mut stage = None;
         for fact in self.handle_in_time(input, &context).await? {
+            stage = stage.or(audio(&fact)).or(audio_before);
             let follows = envelope.derive(S::NAME, fact.fact_type(), Timestamp::now());
             self.bus
                 .state(&follows, &fact)
@@ -331,7 +366,7 @@ impl<S: Service> Runner<S> {
                     other => Failure::retry(other),
                 })?;
         }
-        Ok(())
+        Ok(stage)
     }
 
     /// The handler, in a task of its own so that a panic is an error, under its deadline.
@@ -369,7 +404,7 @@ impl<S: Service> Runner<S> {
         failure: &Failure,
     ) -> Result<()> {
         let span = Span::current();
-        span.record("otel.status_code", "ERROR");
+        trace::ended(&span, Some(failure.kind()));
         span.record("otel.status_description", failure.to_string());
         let permanent = matches!(failure, Failure::Permanent { .. });
         if permanent || delivered.attempt >= self.policy.attempts {
@@ -419,6 +454,10 @@ fn joined_result(
         }),
         Some(Err(_)) | None => Err(Failure::Cancelled),
     }
+}
+
+fn timestamp(time: async_nats::datetime::DateTime) -> Timestamp {
+    Timestamp::from_nanosecond(time.unix_timestamp_nanos()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Exponential, with jitter over the upper half, bounded.

@@ -158,6 +158,39 @@ pub struct ConversationAnonymized {
     pub redactions: BTreeMap<String, u32>,
     /// How much of the audio was replaced, summed over channels, in milliseconds.
     pub redacted_ms: u64,
+    /// By which policy; absent in facts from before there were policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyVersion>,
+    /// How it was proved that nothing is left in the audio; absent where that is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// Which redaction policy was followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyVersion {
+    /// The start of the SHA-256 of its text: equal versions are equal policies.
+    pub version: String,
+    /// The name that its file has for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What was done to prove that a redacted recording holds nothing of what was redacted: it was
+/// transcribed again, and what was heard was searched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// What was transcribed: `removed`, the stretches that were cut with what is around them, or
+    /// `all`, the whole recording.
+    pub mode: String,
+    /// How many stretches.
+    pub stretches: u32,
+    /// How much of the recording, summed over channels, in milliseconds.
+    pub heard_ms: u64,
+    /// How many rounds of redaction and proof it took: 1 where the first left nothing.
+    pub rounds: u32,
+    /// What transcribed it.
+    pub model: String,
 }
 
 /// The conversation was measured: talk statistics, categories, sentiment.

@@ -29,8 +29,17 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
 }
 
 fn is_told(strand: &Strand<'_>, start: usize, end: usize) -> bool {
-    let years = matches!(strand.lower(end), "year" | "years" | "yr" | "yrs");
-    let old = years && (strand.lower(end + 1) == "old" || strand.says(end + 1, &["of", "age"]));
+    let years = matches!(
+        strand.lower(end),
+        "year" | "years" | "yr" | "yrs" | "y" | "yo" | "yrold"
+    );
+    let old = years
+        && (matches!(strand.lower(end + 1), "old" | "olds")
+            || strand.says(end + 1, &["of", "age"])
+            || strand.lower(end) == "yo"
+            || (strand.lower(end) == "y"
+                && strand.gap(end + 1) == "/"
+                && strand.lower(end + 1) == "o"));
     if old || strand.starts_turn(start) {
         return old;
     }
@@ -38,8 +47,15 @@ fn is_told(strand: &Strand<'_>, start: usize, end: usize) -> bool {
     let closes = strand.starts_turn(end) || strand.gap(end).contains(['.', ',', '!', '?']);
     match back(1) {
         "aged" | "age" | "turned" | "turning" => true,
+        "turn" | "turns" => closes || strand.lower(end) == "in",
         "of" => back(2) == "age",
-        "m" | "am" => back(2) == "i" && closes,
+        "is" | "s" if matches!(back(2), "he" | "she") => {
+            closes || matches!(strand.lower(end), "and" | "but" | "now")
+        }
+        "is" | "s" => back(2) == "age",
+        "m" | "am" => {
+            back(2) == "i" && (closes || matches!(strand.lower(end), "and" | "but" | "now" | "so"))
+        }
         _ => false,
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 (Topic::Routing, 7..=11) => score::CONTEXT,
                 (Topic::Bank, 4..=17) if near => score::CONTEXT,
                 (Topic::Bank, 8..=17) => score::PARTIAL,
+                (Topic::Account, 8..=17) if near => score::CONTEXT + 0.01,
                 (Topic::Account, 4..=17) if scene.context.mentioned(token, BANK_TALK, &banks) => {
                     score::CONTEXT + 0.01
                 }

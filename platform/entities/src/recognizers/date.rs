@@ -26,8 +26,49 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 add(scene, reading, at, value, found);
             }
         }
+        times(reading, found);
         for run in &reading.digits {
             in_context(scene, reading, run, found);
+        }
+    }
+}
+
+/// Where a date ends with its time of the day: `2024-03-14 12:33:01`, `… at 5:30 pm`.
+fn with_time(reading: &Reading<'_>, end: usize) -> usize {
+    let strand = &reading.strand;
+    let hour = end + usize::from(matches!(strand.lower(end), "at" | "t"));
+    let gap = strand.gap(hour);
+    let clock = matches!(gap, " " | ", " | "T" | "T ") || (hour > end && gap == " ");
+    let two = |at: usize| strand.number(at) && (1..=2).contains(&strand.raw(at).len());
+    if !clock || !two(hour) || strand.gap(hour + 1) != ":" || !two(hour + 1) {
+        return end;
+    }
+    let mut last = hour + 2;
+    if strand.gap(last) == ":" && two(last) {
+        last += 1;
+        if strand.gap(last) == "." && strand.number(last) {
+            last += 1;
+        }
+    }
+    let half = matches!(strand.lower(last), "am" | "pm") && matches!(strand.gap(last), " " | "");
+    last + usize::from(half)
+}
+
+/// `19:34:34`: a time with its seconds.
+fn times(reading: &Reading<'_>, found: &mut Found) {
+    let strand = &reading.strand;
+    for at in 0..strand.len() {
+        let two = |at: usize| strand.number(at) && (1..=2).contains(&strand.raw(at).len());
+        let tied = strand.gap(at + 1) == ":" && strand.gap(at + 2) == ":";
+        let alone = strand.gap(at) != ":" && strand.gap(at + 3) != ":";
+        if tied && alone && two(at) && two(at + 1) && two(at + 2) {
+            let value = format!(
+                "T{}:{}:{}",
+                strand.raw(at),
+                strand.raw(at + 1),
+                strand.raw(at + 2)
+            );
+            found.add(strand, at..at + 3, types::DATE_TIME, value, score::FORM);
         }
     }
 }
@@ -39,10 +80,11 @@ fn add(
     value: String,
     found: &mut Found,
 ) {
+    let at = at.start..with_time(reading, at.end);
     let entity_type = match scene.context.near(&reading.strand, &at) {
         Some(Topic::Birth) => types::DATE_OF_BIRTH,
         Some(Topic::Expiry) => types::CREDIT_CARD_EXPIRATION,
-        _ => types::DATE,
+        _ => types::DATE_TIME,
     };
     found.add(&reading.strand, at, entity_type, value, score::FORM);
 }
@@ -105,7 +147,8 @@ impl Dates<'_> {
         // In "March 3 May …" the day belongs to the month before it.
         let taken = !strand.starts_turn(number.at.start)
             && words::month(strand.lower_before(number.at.start)).is_some();
-        if taken || (of == 0 && strand.gap(number.at.end) != " ") {
+        if taken || (of == 0 && !matches!(strand.gap(number.at.end), " " | "-" | ". " | "/" | "."))
+        {
             return None;
         }
         let start = self.with_weekday(number.at.start);

@@ -1,12 +1,13 @@
 //! E-mail addresses, written (`john.smith@example.com`), spoken (`john dot smith at example dot
 //! com`), spelled (`J O H N at …`) and mixed (`john.smith at example.com`).
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::internet::is_tld;
 use super::{Found, Reading, Scene};
 use crate::context::Topic;
-use crate::entity::{score, types};
+use crate::entity::{Part, score, types};
 use crate::text::Strand;
 use crate::words;
 
@@ -15,11 +16,58 @@ const LONGEST_LOCAL: usize = 40;
 /// The name of a domain has at most this many words before its first dot.
 const LONGEST_NAME: usize = 3;
 
+/// The longest part before and behind the sign, in bytes (RFC 5321).
+const LONGEST_WRITTEN: usize = 255;
+
+/// Addresses as they are written, under any top-level domain. Returns where their signs are, by
+/// turn and byte.
+fn find_written(scene: &Scene<'_>, found: &mut Found) -> HashSet<(usize, usize)> {
+    let mut signs = HashSet::new();
+    for (turn, content) in scene.conversation.turns.iter().enumerate() {
+        let text = content.text;
+        for (sign, _) in text.match_indices('@') {
+            let local = |c: char| c.is_alphanumeric() || ".!#$%&*+=?^_{|}~-".contains(c);
+            let before = text[..sign].trim_end_matches(local);
+            let named = text[before.len()..sign].trim_start_matches(|c: char| !c.is_alphanumeric());
+            let domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+            let behind = &text[sign + 1..];
+            let length = behind.len() - behind.trim_start_matches(domain).len();
+            let host = behind[..length].trim_end_matches(['.', '-']);
+            let top = host.rsplit('.').next().unwrap_or("");
+            let fits = top.len() < host.len()
+                && top.chars().count() >= 2
+                && top.starts_with(char::is_alphabetic)
+                && !host.starts_with(['.', '-'])
+                && named.len().max(host.len()) <= LONGEST_WRITTEN;
+            if named.is_empty() || !fits {
+                continue;
+            }
+            let part = Part {
+                turn,
+                start: sign - named.len(),
+                end: sign + 1 + host.len(),
+            };
+            let value = text[part.start..part.end].to_lowercase();
+            signs.insert((turn, sign));
+            found.add_parts(vec![part], types::EMAIL_ADDRESS, value, score::CHECKED);
+        }
+    }
+    signs
+}
+
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    let written = find_written(scene, found);
     for reading in &scene.readings {
         let strand = &reading.strand;
         for at in 1..strand.len() {
+            let whole = |at: usize| {
+                let before = strand.token(at - 1);
+                written.contains(&(before.turn, before.end))
+            };
             let (sign, first) = if strand.gap(at).contains('@') {
+                if whole(at) {
+                    continue;
+                }
                 (at, at)
             } else if is_at(strand, at) {
                 (at, at + 1)

@@ -7,27 +7,32 @@ mod card;
 mod date;
 mod document;
 mod email;
+mod group;
 mod iban;
+mod identifier;
 mod internet;
+mod model;
 mod money;
+mod organization;
 mod person;
 mod phone;
+mod place;
 mod reference;
 mod secret;
 mod ssn;
+mod title;
+mod user;
 mod vehicle;
 mod zip;
 
 use std::ops::Range;
 
-use colloquy_contract::entities::{Entities, Mention};
-use colloquy_contract::transcript::Transcript;
+use colloquy_ner::Entity;
 
 use crate::context::Context;
 use crate::entity::{Candidate, Part, score, types};
 use crate::numbers::{self, Number};
-use crate::overlap::{self, Taken};
-use crate::propagation;
+use crate::overlap::Taken;
 use crate::runs::{self, Run};
 use crate::text::{Conversation, Strand};
 
@@ -66,10 +71,13 @@ pub(crate) struct Scene<'c> {
     pub(crate) readings: Vec<Reading<'c>>,
     /// The cues.
     pub(crate) context: Context,
+    /// What the model found, by turn; empty without a model.
+    pub(crate) named: Vec<Vec<Entity>>,
 }
 
 impl<'c> Scene<'c> {
-    fn new(conversation: &'c Conversation<'c>) -> Self {
+    /// Reads a conversation of which the model has found these names.
+    pub(crate) fn new(conversation: &'c Conversation<'c>, named: Vec<Vec<Entity>>) -> Self {
         let read = |strand: Strand<'c>| {
             let numbers = numbers::read(&strand);
             let digits = runs::of_digits(&strand, &numbers);
@@ -86,13 +94,14 @@ impl<'c> Scene<'c> {
             conversation,
             readings,
             context: Context::new(conversation),
+            named,
         }
     }
 }
 
 /// Finds one kind of entity in a conversation.
 struct Recognizer {
-    /// Its name, as in [`Mention::recognizer`].
+    /// Its name, as in [`crate::Finding::recognizer`].
     name: &'static str,
     /// Adds what it finds.
     find: fn(&Scene<'_>, &mut Found),
@@ -107,6 +116,10 @@ const RECOGNIZERS: &[Recognizer] = &[
     Recognizer {
         name: "internet",
         find: internet::find,
+    },
+    Recognizer {
+        name: "identifier",
+        find: identifier::find,
     },
     Recognizer {
         name: "iban",
@@ -161,12 +174,36 @@ const RECOGNIZERS: &[Recognizer] = &[
         find: reference::find,
     },
     Recognizer {
+        name: "user",
+        find: user::find,
+    },
+    Recognizer {
         name: "secret",
         find: secret::find,
     },
     Recognizer {
+        name: "title",
+        find: title::find,
+    },
+    Recognizer {
+        name: "organization",
+        find: organization::find,
+    },
+    Recognizer {
         name: "person",
         find: person::find,
+    },
+    Recognizer {
+        name: "group",
+        find: group::find,
+    },
+    Recognizer {
+        name: "place",
+        find: place::find,
+    },
+    Recognizer {
+        name: "model",
+        find: model::find,
     },
 ];
 
@@ -217,32 +254,18 @@ impl Found {
     }
 }
 
-/// Finds the entities of a conversation.
-///
-/// Offsets are in Unicode characters of the turn's text. A number that goes over several turns is
-/// one mention per turn, all with the same value.
-pub fn recognize(transcript: &Transcript) -> Entities {
-    let conversation = Conversation::new(transcript);
-    let scene = Scene::new(&conversation);
+/// What all recognizers claim.
+pub(crate) fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
     let mut found = Found::default();
     for recognizer in RECOGNIZERS {
         found.recognizer = recognizer.name;
-        (recognizer.find)(&scene, &mut found);
+        (recognizer.find)(scene, &mut found);
     }
-    let mut taken = Taken::default();
-    let mut entities = overlap::resolve(found.candidates, &mut taken);
-    let again = propagation::find_again(&scene, &mut entities);
-    entities.extend(overlap::resolve(again, &mut taken));
-    sweep(&scene, &taken, &mut entities);
-    let mentions = mentions(&conversation, &entities);
-    Entities {
-        version: Entities::VERSION,
-        mentions,
-    }
+    found.candidates
 }
 
 /// Tags what is left of long runs of digits: whatever they are, they are read out one by one.
-fn sweep(scene: &Scene<'_>, taken: &Taken, entities: &mut Vec<Candidate>) {
+pub(crate) fn sweep(scene: &Scene<'_>, taken: &Taken, entities: &mut Vec<Candidate>) {
     for reading in &scene.readings {
         let long = reading.digits.iter().filter(|run| run.len() >= LONG_NUMBER);
         for run in long {
@@ -281,37 +304,4 @@ fn number(reading: &Reading<'_>, run: &Run, items: Range<usize>) -> Candidate {
         recognizer: "sweep",
         parts: reading.strand.parts(run.at_items(items)),
     }
-}
-
-/// The candidates as mentions in order, their places counted in characters.
-fn mentions(conversation: &Conversation<'_>, entities: &[Candidate]) -> Vec<Mention> {
-    let mut parts: Vec<(Part, &Candidate)> = entities
-        .iter()
-        .flat_map(|candidate| candidate.parts.iter().map(move |part| (*part, candidate)))
-        .collect();
-    parts.sort_by_key(|(part, _)| *part);
-    let mut mentions = Vec::with_capacity(parts.len());
-    // Where counting stands: turn, byte, character.
-    let mut counted = (0, 0, 0);
-    for (part, candidate) in parts {
-        let text = conversation.turns[part.turn].text;
-        if counted.0 != part.turn {
-            counted = (part.turn, 0, 0);
-        }
-        let start = counted.2 + text[counted.1..part.start].chars().count();
-        let named = &text[part.start..part.end];
-        let end = start + named.chars().count();
-        counted = (part.turn, part.end, end);
-        mentions.push(Mention {
-            entity_type: candidate.entity_type.to_owned(),
-            turn: part.turn,
-            start,
-            end,
-            text: named.to_owned(),
-            value: candidate.value.clone(),
-            score: candidate.score,
-            recognizer: candidate.recognizer.to_owned(),
-        });
-    }
-    mentions
 }

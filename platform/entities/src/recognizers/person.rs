@@ -23,6 +23,8 @@ enum Strength {
     Strong,
     /// A word in capitals that is not common.
     Weak,
+    /// A word in capitals that is no word of English and no place.
+    Named,
     /// A given name, or two words in capitals.
     Faint,
 }
@@ -76,6 +78,39 @@ const CUES: &[(&[&str], Strength)] = &[
     (&["goodbye"], Strength::Weak),
     (&["bye"], Strength::Weak),
     (&["dear"], Strength::Weak),
+    (&["tell"], Strength::Named),
+    (&["told"], Strength::Named),
+    (&["ask"], Strength::Named),
+    (&["asked"], Strength::Named),
+    (&["call"], Strength::Named),
+    (&["met"], Strength::Named),
+    (&["meet"], Strength::Named),
+    (&["invite"], Strength::Named),
+    (&["inform"], Strength::Named),
+    (&["remind"], Strength::Named),
+    (&["hire"], Strength::Named),
+    (&["friend"], Strength::Named),
+    (&["father"], Strength::Named),
+    (&["mother"], Strength::Named),
+    (&["brother"], Strength::Named),
+    (&["sister"], Strength::Named),
+    (&["patient"], Strength::Named),
+    (&["client"], Strength::Named),
+    (&["neighbor"], Strength::Named),
+    (&["neighbour"], Strength::Named),
+    (&["boss"], Strength::Named),
+    (&["wife"], Strength::Named),
+    (&["husband"], Strength::Named),
+    (&["son"], Strength::Named),
+    (&["daughter"], Strength::Named),
+    (&["spoke", "to"], Strength::Named),
+    (&["spoke", "with"], Strength::Named),
+    (&["regards"], Strength::Named),
+    (&["sincerely"], Strength::Named),
+    (&["okay"], Strength::Named),
+    (&["ok"], Strength::Named),
+    (&["attn"], Strength::Named),
+    (&["name"], Strength::Named),
     (&["welcome"], Strength::Faint),
     (&["sorry"], Strength::Faint),
     (&["it", "s"], Strength::Faint),
@@ -157,7 +192,13 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
     if at >= strand.len() || !matches!(strand.gap(at), " " | ", " | ". " | "... " | ": " | "\n") {
         return;
     }
-    let Some(end) = name(strand, at, strength == Strength::Strong) else {
+    let title = at > 0 && words::is_title(strand.lower(at - 1));
+    let lower = strand.lower_any(at);
+    // Without capitals, a word behind a cue that is no word of English is a name.
+    let uncased = !strand.is_cased(at)
+        && (title || words::is_given_name(&lower) || !words::is_english(&lower));
+    let any_case = strength == Strength::Strong || (uncased && strength != Strength::Faint);
+    let Some(end) = name(strand, at, any_case) else {
         return;
     };
     let given = words::is_given_name(strand.lower(at));
@@ -165,6 +206,12 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
     let (accepted, score) = match strength {
         Strength::Strong => (true, score::FORM),
         Strength::Weak => (sure || !is_group(strand.lower(at)), score::CONTEXT),
+        Strength::Named => {
+            let unknown = (at..end).all(|at| !words::is_english(&strand.lower_any(at)));
+            let place = words::is_place(&lower) || words::is_company(&lower);
+            let word = words::is_given_word(&lower) && end - at >= 2;
+            (given || word || (unknown && !place), score::MODEL + 0.02)
+        }
         Strength::Faint => (
             given || (sure && is_likely_pair(strand, at..end)),
             score::LOOKS,
@@ -205,6 +252,11 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let Some(end) = name(strand, at, false) else {
         return;
     };
+    // "Sierra Leone" and "Emily Ville" are places.
+    let two = format!("{} {}", strand.lower(at), strand.lower(at + 1));
+    if end - at == 2 && (words::is_place(&two) || words::is_place_end(strand.lower(at + 1))) {
+        return;
+    }
     let score = if end - at >= 2 {
         score::CONTEXT
     } else {
@@ -300,7 +352,10 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
         if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
             break;
         }
-        if !capital && end - at >= 2 {
+        let third = end - at == 2
+            && !strand.is_cased(end)
+            && (words::is_surname(lower) || !words::is_english(&strand.lower_any(end)));
+        if !capital && end - at >= 2 && !third {
             break;
         }
         end += 1;

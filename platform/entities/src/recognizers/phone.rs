@@ -3,13 +3,16 @@
 //! Numbers in fiction and in tests begin with 555, which no directory holds as valid. So a US
 //! number is told by its length and form, and `phonenumber` is asked about international ones.
 
+mod written;
+
 use super::{Found, Reading, Scene};
 use crate::context::{Distance, Topic};
-use crate::entity::{score, types};
+use crate::entity::{Part, score, types};
 use crate::runs::{Item, Run};
 use crate::text::Strand;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    written::find(scene, found);
     for reading in &scene.readings {
         for run in &reading.digits {
             find_written(reading, run, found);
@@ -26,13 +29,9 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             };
             if let Some(score) = score {
                 let plus = has_plus(&reading.strand, at.start);
-                found.add(
-                    &reading.strand,
-                    at,
-                    types::PHONE_NUMBER,
-                    canonical(&run.chars(), plus),
-                    score,
-                );
+                let parts = widened(&reading.strand, at);
+                let value = canonical(&run.chars(), plus);
+                found.add_parts(parts, types::PHONE_NUMBER, value, score);
             }
         }
     }
@@ -63,10 +62,27 @@ fn find_written(reading: &Reading<'_>, run: &Run, found: &mut Found) {
                 let digits: String = items.iter().map(|item| item.chars.as_str()).collect();
                 let at = run.at_items(start..start + lengths.len());
                 let value = canonical(&digits, false);
-                found.add(strand, at, types::PHONE_NUMBER, value, score::FORM);
+                let parts = widened(strand, at);
+                found.add_parts(parts, types::PHONE_NUMBER, value, score::FORM);
             }
         }
     }
+}
+
+/// The stretches of the words of a number, with the plus and the bracket before it.
+fn widened(strand: &Strand<'_>, at: std::ops::Range<usize>) -> Vec<Part> {
+    let mut parts = strand.parts(at);
+    if let Some(first) = parts.first_mut() {
+        let text = strand.conversation.turns[first.turn].text;
+        let kept = text[..first.start].trim_end_matches(['+', '(']).len();
+        let signs = &text[kept..first.start];
+        // A bracket that is closed behind the number is none of its own.
+        let closed = text[first.start..first.end].contains(')');
+        if signs.len() <= 2 && (!signs.contains('(') || closed) {
+            first.start = kept;
+        }
+    }
+    parts
 }
 
 /// Whether a dash, a dot or a bracket ties an item to the one before.

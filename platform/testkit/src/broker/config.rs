@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{BrokerOptions, Sync};
+use super::{BrokerOptions, Sync, tls::Certificates};
 
 /// The ports of one server, all on the loopback interface.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ pub(super) struct Settings<'a> {
     /// Where the servers reach each other, if there are several.
     pub(super) route_addresses: Option<&'a [SocketAddr]>,
     pub(super) data: &'a Path,
+    /// What it proves itself with, if it speaks TLS.
+    pub(super) certificates: Option<&'a Certificates>,
     pub(super) options: &'a BrokerOptions,
 }
 
@@ -69,6 +71,7 @@ impl Settings<'_> {
              jetstream {{ store_dir: \"{store}\"{sync} }}\n",
             ports.client, ports.monitoring
         );
+        text.push_str(&self.tls(false));
         if let Some(addresses) = self.route_addresses {
             self.cluster(&mut text, addresses);
         }
@@ -77,6 +80,19 @@ impl Settings<'_> {
             text.push('\n');
         }
         text
+    }
+
+    /// The servers of a cluster prove themselves to each other, clients do with their password.
+    fn tls(&self, verify: bool) -> String {
+        let Some(certificates) = self.certificates else {
+            return String::new();
+        };
+        format!(
+            "tls {{ cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: {verify} }}\n",
+            certificates.certificate.display(),
+            certificates.key.display(),
+            certificates.authority.display(),
+        )
     }
 
     /// The servers reach each other through a go-between, so that they can be cut off, and do not
@@ -92,10 +108,11 @@ impl Settings<'_> {
         let _ = writeln!(
             text,
             "cluster {{\n  name: testkit\n  listen: \"127.0.0.1:{}\"\n  advertise: \"{}\"\n  \
-             no_advertise: true\n  routes: [{}]\n}}",
+             no_advertise: true\n  routes: [{}]\n{}}}",
             self.ports[self.index].route,
             addresses[self.index],
-            routes.join(", ")
+            routes.join(", "),
+            self.tls(true)
         );
     }
 }

@@ -2,8 +2,10 @@
 
 mod authorization;
 mod config;
+mod remove;
 mod routes;
 mod stepdown;
+mod tls;
 
 use std::{
     fs,
@@ -19,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::{monitor, process};
 use routes::Routes;
+use tls::Certificates;
 
 pub use authorization::{Authorization, KIT};
 
@@ -52,6 +55,8 @@ pub struct BrokerOptions {
     pub sync: Sync,
     /// Who may do what; everybody everything if absent.
     pub authorization: Option<Authorization>,
+    /// Whether clients and servers reach it through TLS only.
+    pub tls: bool,
 }
 
 impl Default for BrokerOptions {
@@ -60,6 +65,7 @@ impl Default for BrokerOptions {
             nodes: 1,
             sync: Sync::default(),
             authorization: None,
+            tls: false,
         }
     }
 }
@@ -85,6 +91,7 @@ pub struct Broker {
     options: BrokerOptions,
     nodes: Vec<Node>,
     routes: Option<Routes>,
+    certificates: Option<Certificates>,
     _folder: TempDir,
 }
 
@@ -138,6 +145,7 @@ impl Broker {
             1 => None,
             _ => Some(Routes::open(&ports).await),
         };
+        let certificates = options.tls.then(|| Certificates::make(folder.path()));
         let nodes = (0..options.nodes)
             .map(|index| {
                 let settings = config::Settings {
@@ -145,6 +153,7 @@ impl Broker {
                     ports: &ports,
                     route_addresses: routes.as_ref().map(Routes::addresses),
                     data: folder.path(),
+                    certificates: certificates.as_ref(),
                     options: &options,
                 };
                 let path = folder.path().join(format!("n{index}.conf"));
@@ -162,6 +171,7 @@ impl Broker {
             options,
             nodes,
             routes,
+            certificates,
             _folder: folder,
         }
     }
@@ -184,9 +194,10 @@ impl Broker {
             Credentials::Password { user, password } => format!("{user}:{password}@"),
             _ => String::new(),
         };
+        let scheme = if self.options.tls { "tls" } else { "nats" };
         let urls: Vec<_> = ports
             .into_iter()
-            .map(|port| format!("nats://{credentials}127.0.0.1:{port}"))
+            .map(|port| format!("{scheme}://{credentials}127.0.0.1:{port}"))
             .collect();
         urls.join(",")
     }
@@ -213,8 +224,14 @@ impl Broker {
             url: self.url(user),
             credentials: self.credentials(user),
             name: connection_name(user),
-            root_certificates: None,
+            root_certificates: self.authority(),
         }
+    }
+
+    /// The certificate that clients verify the servers' with, a PEM file, if they speak TLS.
+    pub fn authority(&self) -> Option<PathBuf> {
+        let certificates = self.certificates.as_ref()?;
+        Some(certificates.authority.clone())
     }
 
     fn credentials(&self, user: &str) -> Credentials {

@@ -51,6 +51,23 @@ impl Windows {
         &self.channels
     }
 
+    /// The windows in milliseconds, by channel and start.
+    pub(super) fn stretches(&self) -> Vec<Cut> {
+        let of_channel = |(channel, windows): (usize, &Vec<Range<u64>>)| {
+            let stretch = move |window: &Range<u64>| Cut {
+                channel: channel as u16,
+                start_ms: window.start / FRAMES_PER_MS,
+                end_ms: to_ms(window.end),
+            };
+            windows.iter().map(stretch).collect::<Vec<_>>()
+        };
+        self.channels
+            .iter()
+            .enumerate()
+            .flat_map(of_channel)
+            .collect()
+    }
+
     /// Whether one window of the channel holds all of this stretch.
     pub(super) fn covers(&self, channel: usize, stretch: &Range<u64>) -> bool {
         let holds = |w: &Range<u64>| w.start <= stretch.start && stretch.end <= w.end;

@@ -99,6 +99,7 @@ fn hits_of_turn(
         hits.push(Hit {
             range,
             entity: Entity::of(mention),
+            score: mention.score,
         });
     }
     Ok(hits)

@@ -13,9 +13,13 @@ use std::{
 use colloquy_contract::entities::{Entities, Mention};
 
 use super::{
+    Finding,
     labels::{Entity, Hit},
+    places::{self, Places},
+    sound::Sounds,
     tokens::{Token, compact, lower, tokens},
 };
+use crate::policy::Policy;
 
 /// Values up to this many letters and digits are too common to search for.
 const TOO_SHORT: usize = 2;
@@ -63,17 +67,29 @@ struct Needle {
 
 impl Needles {
     /// All that has to be gone from a conversation with these entities.
-    pub(super) fn new(entities: &Entities) -> Self {
+    pub(super) fn new(entities: &Entities, findings: &[Finding], policy: &Policy) -> Self {
         let mut needles = Self {
             needles: HashMap::new(),
             longest_chars: 0,
         };
-        for mention in &entities.mentions {
+        let redacted: Vec<&Mention> = entities
+            .mentions
+            .iter()
+            .filter(|mention| policy.redacts(&mention.entity_type, mention.score))
+            .filter(|mention| !is_allowed(&mention.text, policy))
+            .collect();
+        for mention in &redacted {
             needles.add_whole(mention);
         }
+        for finding in findings {
+            if !is_everyday(&finding.value) {
+                let entity = Entity::found(finding);
+                needles.add(&compact(&finding.value), entity, None);
+            }
+        }
         // After all whole values, which have precedence.
-        for mention in &entities.mentions {
-            needles.add_single_names(mention);
+        for mention in &redacted {
+            needles.add_single_names(mention, policy);
         }
         needles
     }
@@ -81,18 +97,18 @@ impl Needles {
     fn add_whole(&mut self, mention: &Mention) {
         let text = compact(&mention.text);
         if !is_everyday(&text) {
-            self.add(&text, mention, None);
+            self.add(&text, Entity::of(mention), None);
         } else if text.starts_with(char::is_uppercase) {
-            self.add(&text, mention, Some(text.clone()));
+            self.add(&text, Entity::of(mention), Some(text.clone()));
         }
         let value = compact(&mention.value);
         if !is_everyday(&value) {
-            self.add(&value, mention, None);
+            self.add(&value, Entity::of(mention), None);
         }
     }
 
     /// The parts of a person's name, if capitalized as such.
-    fn add_single_names(&mut self, mention: &Mention) {
+    fn add_single_names(&mut self, mention: &Mention, policy: &Policy) {
         if !mention.entity_type.eq_ignore_ascii_case("PERSON") {
             return;
         }
@@ -100,13 +116,14 @@ impl Needles {
         for token in tokens(&text, &[]) {
             let name: String = text[token.range].iter().collect();
             let is_title = TITLES.iter().any(|title| name.eq_ignore_ascii_case(title));
-            if name.starts_with(char::is_uppercase) && !is_title && !is_everyday(&name) {
-                self.add(&name, mention, Some(name.clone()));
+            let is_one = name.starts_with(char::is_uppercase) && !is_title && !is_everyday(&name);
+            if is_one && !is_allowed(&name, policy) {
+                self.add(&name, Entity::of(mention), Some(name.clone()));
             }
         }
     }
 
-    fn add(&mut self, value: &str, mention: &Mention, exact: Option<String>) {
+    fn add(&mut self, value: &str, entity: Entity, exact: Option<String>) {
         let chars: Vec<char> = value.chars().collect();
         if chars.len() <= TOO_SHORT {
             return;
@@ -115,10 +132,7 @@ impl Needles {
         self.longest_chars = self.longest_chars.max(key.chars().count());
         match self.needles.entry(key) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Needle {
-                    entity: Entity::of(mention),
-                    exact,
-                });
+                vacant.insert(Needle { entity, exact });
             }
             // The wider search wins: any way of writing it before one.
             Entry::Occupied(mut occupied) if exact.is_none() => occupied.get_mut().exact = None,
@@ -168,6 +182,7 @@ impl Needles {
                     Hit {
                         range,
                         entity: needle.entity.clone(),
+                        score: 1.0,
                     },
                     index + 1,
                 ));
@@ -177,23 +192,37 @@ impl Needles {
     }
 }
 
+/// Whether an allow list has all of it.
+fn is_allowed(text: &str, policy: &Policy) -> bool {
+    policy.allowed().iter().any(|pattern| pattern.is(text))
+}
+
 fn is_everyday(value: &str) -> bool {
     EVERYDAY.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// Adds to each turn's hits the repetitions of values outside them, and says how many there are.
 pub(super) fn add_repetitions(
-    needles: &Needles,
+    (needles, sounds): (&Needles, &Sounds),
     texts: &[Vec<char>],
+    places: &[Places],
     hits: &mut [Vec<Hit>],
 ) -> u32 {
     let mut added = 0;
-    for (text, hits) in texts.iter().zip(hits) {
-        let covered: Vec<Range<usize>> = hits.iter().map(|hit| hit.range.clone()).collect();
+    for ((text, hits), places) in texts.iter().zip(hits).zip(places) {
+        let taken: Vec<Range<usize>> = hits.iter().map(|hit| hit.range.clone()).collect();
+        let covered = places.covered(&taken);
         let found: Vec<Hit> = needles.find(text, &covered).collect();
         added += u32::try_from(found.len()).unwrap_or(u32::MAX);
-        hits.extend(found);
-        hits.sort_by_key(|hit| hit.range.start);
+        for hit in found {
+            places::add(hits, hit);
+        }
+        let taken: Vec<Range<usize>> = hits.iter().map(|hit| hit.range.clone()).collect();
+        let heard = sounds.find(text, &places.covered(&taken));
+        added += u32::try_from(heard.len()).unwrap_or(u32::MAX);
+        for hit in heard {
+            places::add(hits, hit);
+        }
     }
     added
 }

@@ -7,6 +7,20 @@ use colloquy_contract::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
+use crate::policy::Policies;
+
+/// By a policy that redacts whatever is found.
+fn anonymize(transcript: &Transcript, entities: &Entities) -> Result<Anonymized, AnonymizeError> {
+    let policy = Policy::strictest();
+    super::anonymize(transcript, entities, &treatment(&policy))
+}
+
+fn treatment(policy: &Policy) -> Treatment<'_> {
+    Treatment {
+        policy,
+        account: "acme",
+    }
+}
 
 /// A turn whose words last 100 ms each, from `start_ms`.
 fn turn(channel: u16, start_ms: u64, text: &str) -> Turn {
@@ -405,7 +419,7 @@ fn random_text(random: &mut StdRng) -> String {
         "a-b",
         "İstanbul",
         "O'Neill",
-        "[X_1]",
+        "well,",
     ];
     let count = random.random_range(1..12);
     (0..count)
@@ -450,7 +464,7 @@ fn assert_faithful(before: &Transcript, after: &Anonymized) {
         );
         for word in &new.words {
             let same = old.words.contains(word);
-            assert!(same || !labels::find(&word.text.chars().collect::<Vec<_>>()).is_empty());
+            assert!(same || !labels::marks(&word.text.chars().collect::<Vec<_>>()).is_empty());
         }
         for word in old.words.iter().filter(|word| !new.words.contains(word)) {
             assert!(
@@ -487,4 +501,274 @@ fn any_fitting_input_is_freed_of_its_mentions() {
         let again = anonymize(&before, &entities).unwrap();
         assert_eq!(after, again, "anonymizing is deterministic");
     }
+}
+
+/// The texts of turns by the policy of an account.
+fn by_policy(
+    file: &str,
+    texts: &[&str],
+    mentions: &[(usize, &str, &str, &str, f32)],
+) -> Vec<String> {
+    let key = crate::policy::Key::new("0123456789abcdef").unwrap();
+    let policies = Policies::parse(file, Some(&key)).unwrap();
+    let policy = policies.of(&"acme".parse().unwrap());
+    let transcript = transcript(texts);
+    let mentions = mentions
+        .iter()
+        .map(|&(turn, kind, text, value, score)| Mention {
+            score,
+            ..mention(&transcript, turn, kind, text, value)
+        })
+        .collect();
+    let entities = Entities {
+        version: 1,
+        mentions,
+    };
+    let result = super::anonymize(&transcript, &entities, &treatment(policy)).unwrap();
+    assert_faithful(&transcript, &result);
+    // Once more, with mentions that reach into what was replaced.
+    let reaching = result.transcript.turns.iter().enumerate();
+    let mentions = reaching
+        .map(|(turn, at)| Mention {
+            entity_type: "PERSON".to_owned(),
+            turn,
+            start: 0,
+            end: at.text.chars().count(),
+            text: at.text.clone(),
+            value: at.text.clone(),
+            score: 1.0,
+            recognizer: "test".to_owned(),
+        })
+        .filter(|mention| mention.text.starts_with(['[', '*']))
+        .filter(|mention| !mention.text.contains(' '))
+        .collect();
+    let entities = Entities {
+        version: 1,
+        mentions,
+    };
+    let again = super::anonymize(&result.transcript, &entities, &treatment(policy)).unwrap();
+    assert_eq!(again.transcript, result.transcript, "{file}");
+    let turns = result.transcript.turns.into_iter();
+    turns.map(|turn| turn.text).collect()
+}
+
+#[test]
+fn a_policy_says_what_becomes_of_a_value() {
+    let texts = [
+        "Jane Smith, 4263 9826 4026 9299, code 738.",
+        "at Acme on Monday",
+    ];
+    let mentions = [
+        (0, "PERSON", "Jane Smith", "jane smith", 0.9),
+        (
+            0,
+            "CREDIT_CARD",
+            "4263 9826 4026 9299",
+            "4263982640269299",
+            0.9,
+        ),
+        (0, "CVV", "738", "738", 0.9),
+        (1, "ORGANIZATION", "Acme", "acme", 0.9),
+        (1, "DATE_TIME", "Monday", "monday", 0.3),
+    ];
+    let types = |lines: &str| format!("[default.types]\n{lines}");
+    for (file, first, second) in [
+        (
+            types("DATE_TIME = \"keep\""),
+            "[PERSON_1], [CREDIT_CARD_1], code [CVV_1].",
+            "at Acme on Monday",
+        ),
+        (
+            types("CREDIT_CARD = \"last4\"\nCVV = \"last4\"\nPERSON = \"mask\""),
+            "****, ****9299, code ****.",
+            "",
+        ),
+        (
+            types("PERSON = \"hash\"\nCREDIT_CARD = \"keep\""),
+            "[PERSON_29A2F43AC2F8], 4263 9826 4026 9299, code [CVV_1].",
+            "",
+        ),
+        (
+            types(
+                "ORGANIZATION = \"label\"\n\
+                 DATE_TIME = { action = \"label\", threshold = 0.5 }",
+            ),
+            "",
+            "at [ORGANIZATION_1] on Monday",
+        ),
+    ] {
+        let made = by_policy(&file, &texts, &mentions);
+        for (made, expected) in made.iter().zip([first, second]) {
+            // A token's digits are the key's matter, its form is ours.
+            let plain = |text: &str| match (text.find("[PERSON_"), text.find(']')) {
+                (Some(start), Some(end)) if end - start == 20 => {
+                    format!("{}#{}", &text[..start], &text[end + 1..])
+                }
+                _ => text.to_owned(),
+            };
+            assert!(
+                expected.is_empty() || plain(made) == plain(expected),
+                "{file}: {made}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lists_say_what_stays_and_what_goes_whatever_is_found() {
+    let file = r##"
+        [default]
+        allow = ["Miller Lite", "Chase"]
+        deny = ["Project Nightingale", "AC-###"]
+    "##;
+    let mentions = [
+        (0, "PERSON", "Miller", "ann miller", 0.9),
+        (1, "PERSON", "Miller", "ann miller", 0.9),
+        (1, "PERSON", "Chase", "chase", 0.9),
+    ];
+    let texts = [
+        "Ms Miller of project nightingale, AC-123",
+        "a Miller Lite for Chase, a c 1 2 3, AC-1234",
+    ];
+    let made = by_policy(file, &texts, &mentions);
+    assert_eq!(made[0], "Ms [PERSON_1] of [CUSTOM_1], [CUSTOM_2]");
+    assert_eq!(made[1], "a Miller Lite for Chase, [CUSTOM_2], AC-1234");
+    // What is denied is not saved by an allow list.
+    let both = "[default]\nallow = [\"Acme Group\"]\ndeny = [\"Acme\"]";
+    let made = by_policy(both, &["the Acme Group, Acme"], &[]);
+    assert_eq!(made, ["the [CUSTOM_1] Group, [CUSTOM_1]"]);
+    // A finding and a denied word that meet go as one.
+    let made = by_policy(
+        "[default]\ndeny = [\"Smith case\"]",
+        &["the Jane Smith case now"],
+        &[(0, "PERSON", "Jane Smith", "jane smith", 0.9)],
+    );
+    assert_eq!(made, ["the [PERSON_1] now"]);
+}
+
+#[test]
+fn what_the_recognizers_find_in_the_result_goes_too() {
+    let before = transcript(&["call Bob or Rob Roy", "Rob, yes"]);
+    let entities = Entities {
+        version: 1,
+        mentions: vec![mention(&before, 0, "PERSON", "Bob", "bob")],
+    };
+    // It sees the other name only once the first is gone.
+    let recognize: Recognize = std::sync::Arc::new(|read: &Transcript| {
+        let names = ["Rob Roy", "[PERSON_1]"];
+        let sees = !read.turns[0].text.contains("Bob");
+        let found = names
+            .iter()
+            .filter(|name| sees && read.turns[0].text.contains(**name));
+        Entities {
+            version: 1,
+            mentions: found
+                .map(|name| mention(read, 0, "PERSON", name, &name.to_lowercase()))
+                .collect(),
+        }
+    });
+    let policy = Policy::default();
+    let made = anonymize_thoroughly(&before, &entities, &treatment(&policy), &recognize).unwrap();
+    assert_eq!(texts(&made), ["call [PERSON_1] or [PERSON_2]", "Rob, yes"]);
+    assert_eq!(cuts(&made), [(0, 100, 200), (0, 300, 500)]);
+
+    // One that is never content ends in an error, not in a result.
+    let restless: Recognize = std::sync::Arc::new(|read: &Transcript| {
+        let mut mentions = Vec::new();
+        for (index, turn) in read.turns.iter().enumerate() {
+            let words = turn.words.iter().zip(turn.word_spans());
+            let left = words.filter(|(word, _)| word.text != "…").take(1);
+            mentions.extend(left.map(|(word, span)| Mention {
+                start: span.start,
+                end: span.end,
+                ..mention(read, index, "PERSON", &word.text, &word.text)
+            }));
+        }
+        Entities {
+            version: 1,
+            mentions,
+        }
+    });
+    let long = "a1 b2 c3 d4 e5 f6 g7 h8 i9 j10 k11 l12";
+    let result = anonymize_thoroughly(
+        &transcript(&[long]),
+        &Entities::default(),
+        &treatment(&policy),
+        &restless,
+    );
+    assert_eq!(result, Err(AnonymizeError::Restless { rounds: 8 }));
+}
+
+/// Runs of letters and digits outside of labels.
+fn runs(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let found = tokens::tokens(&chars, &labels::marks(&chars));
+    found
+        .into_iter()
+        .map(|token| chars[token.range].iter().collect())
+        .collect()
+}
+
+#[test]
+fn nothing_of_an_entity_is_left_and_anonymizing_again_changes_nothing() {
+    let mut random = StdRng::seed_from_u64(19);
+    for _ in 0..2_000 {
+        let count = random.random_range(1..4);
+        let texts: Vec<String> = (0..count).map(|_| random_text(&mut random)).collect();
+        let before = transcript(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let mentions = random_mentions(&mut random, &before);
+        let entities = Entities {
+            version: 1,
+            mentions,
+        };
+        let after = anonymize(&before, &entities).unwrap();
+        for (turn, made) in after.transcript.turns.iter().enumerate() {
+            let chars: Vec<char> = before.turns[turn].text.chars().collect();
+            let spans: Vec<_> = before.turns[turn].word_spans().collect();
+            for (word, origin) in made.words.iter().zip(&after.origins[turn]) {
+                // The whole runs of the words it stands for that no mention touches.
+                let place = spans[origin.start].start..spans[origin.end - 1].end;
+                let free: Vec<String> = tokens::tokens(&chars[..place.end], &[])
+                    .into_iter()
+                    .filter(|token| token.range.start >= place.start)
+                    .filter(|token| {
+                        entities.mentions.iter().all(|mention| {
+                            mention.turn != turn
+                                || mention.end <= token.range.start
+                                || token.range.end <= mention.start
+                        })
+                    })
+                    .map(|token| chars[token.range].iter().collect())
+                    .collect();
+                for run in runs(&word.text) {
+                    assert!(free.contains(&run), "{run} is left of {:?}", texts[turn]);
+                }
+            }
+        }
+        // With nothing, and with findings in the labels themselves.
+        let again = anonymize(&after.transcript, &Entities::default()).unwrap();
+        assert_eq!(again.transcript, after.transcript);
+        assert!(again.cuts.is_empty());
+        let mut inside = Vec::new();
+        for (turn, made) in after.transcript.turns.iter().enumerate() {
+            let chars: Vec<char> = made.text.chars().collect();
+            inside.extend(labels::marks(&chars).into_iter().map(|mark| Mention {
+                start: mark.start,
+                end: mark.end,
+                text: chars[mark.clone()].iter().collect(),
+                ..mention(&after.transcript, turn, "PERSON", &made.text, "x")
+            }));
+        }
+        let entities = Entities {
+            version: 1,
+            mentions: inside,
+        };
+        let again = anonymize(&after.transcript, &entities).unwrap();
+        assert_eq!(texts_of(&again), texts_of(&after));
+    }
+}
+
+fn texts_of(anonymized: &Anonymized) -> Vec<String> {
+    let turns = anonymized.transcript.turns.iter();
+    turns.map(|turn| turn.text.clone()).collect()
 }

@@ -4,15 +4,15 @@ use std::ops::Range;
 
 /// A run of letters and digits in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// Its place in the text, in characters.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// Tokens with a covered stretch between them differ in this: no value reaches across.
-    pub(super) segment: usize,
+    pub(crate) segment: usize,
 }
 
 /// The tokens of a text outside the covered stretches, which must be in order.
-pub(super) fn tokens(text: &[char], covered: &[Range<usize>]) -> Vec<Token> {
+pub(crate) fn tokens(text: &[char], covered: &[Range<usize>]) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut at = 0;
     for (segment, cover) in covered
@@ -43,12 +43,12 @@ fn run_end(text: &[char], start: usize, limit: usize) -> usize {
 }
 
 /// Letters and digits only, as written.
-pub(super) fn compact(text: &str) -> String {
+pub(crate) fn compact(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// In lower case, character by character so that it can be joined.
-pub(super) fn lower(text: &[char]) -> impl Iterator<Item = char> + '_ {
+pub(crate) fn lower(text: &[char]) -> impl Iterator<Item = char> + '_ {
     text.iter().flat_map(|c| c.to_lowercase())
 }
 

@@ -1,0 +1,195 @@
+//! What the model finds: people, places, organizations, groups, dates.
+//!
+//! The model is spaCy's `en_core_web_*`, trained on written text (OntoNotes 5); see
+//! [`colloquy_ner`]. Here its labels become types, and what it is known to take for a name in
+//! calls is left out: acronyms such as "SSN", fillers, relative and vague dates.
+
+use colloquy_ner::{Entity, Label};
+
+use super::{Found, Scene};
+use crate::entity::{Part, score, types};
+use crate::words;
+
+/// A name is no longer than this, in bytes.
+const LONGEST_NAME: usize = 100;
+
+pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    for (turn, entities) in scene.named.iter().enumerate() {
+        let Some(text) = scene.conversation.turns.get(turn).map(|turn| turn.text) else {
+            return;
+        };
+        for entity in entities {
+            let Some(entity_type) = entity_type(entity.label) else {
+                continue;
+            };
+            let Some((start, end)) = trimmed(text, entity) else {
+                continue;
+            };
+            let named = &text[start..end];
+            let first_name = |named: &str| {
+                let lower = named.to_lowercase();
+                words::is_given_name(&lower) && !words::is_place(&lower)
+            };
+            let person = match entity_type {
+                types::ORGANIZATION => is_name(named),
+                types::LOCATION => first_name(named),
+                _ => false,
+            };
+            let entity_type = if person { types::PERSON } else { entity_type };
+            if is_likely(named, entity_type, start == 0) {
+                let part = Part { turn, start, end };
+                let value = named.to_lowercase();
+                found.add_parts(vec![part], entity_type, value, score::MODEL);
+            }
+        }
+    }
+}
+
+/// The type of what has a label; `None` for what names nobody.
+fn entity_type(label: Label) -> Option<&'static str> {
+    Some(match label {
+        Label::Person => types::PERSON,
+        Label::Place | Label::Location | Label::Facility => types::LOCATION,
+        Label::Organization => types::ORGANIZATION,
+        Label::Group => types::NRP,
+        Label::Date | Label::Time => types::DATE_TIME,
+        _ => return None,
+    })
+}
+
+/// Where the name is, without what the model takes along: a title or article before it, a
+/// possessive behind it, the line below it.
+fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
+    let mut start = entity.bytes.start;
+    let mut named = text.get(entity.bytes.clone())?;
+    let cut = ['\n', '|', '<', '\t'];
+    let within = if entity.label == Label::Person {
+        &[" / ", ": ", ", ", " - ", " ("][..]
+    } else if entity.label == Label::Organization {
+        &[" to "][..]
+    } else {
+        &[]
+    };
+    let ends = within.iter().filter_map(|sign| named.find(sign)).min();
+    let ends = ends.into_iter().chain(named.find(cut)).min();
+    named = &named[..ends.unwrap_or(named.len())];
+    loop {
+        let before = named.len();
+        named = named.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let first = named.split_whitespace().next().unwrap_or("");
+        let word = first.trim_end_matches('.').to_lowercase();
+        let article = word == "the";
+        let title = entity.label == Label::Person && words::is_title(&word);
+        let rest = named.get(first.len()..).unwrap_or("");
+        let lead = entity.label == Label::Person
+            && words::is_english(&word)
+            && !words::is_word_and_name(&word)
+            && !words::is_given_name(&word)
+            && !words::is_given_word(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
+        if (article || title || lead) && first.len() < named.len() {
+            named = &named[first.len()..];
+        }
+        start += before - named.len();
+        if before == named.len() {
+            break;
+        }
+    }
+    named = named.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.' && c != ')');
+    for possessive in ["'s", "\u{2019}s"] {
+        named = named.strip_suffix(possessive).unwrap_or(named);
+    }
+    if entity.label == Label::Person {
+        named = named.trim_end_matches(|c: char| !c.is_alphanumeric());
+    }
+    Some((start, start + named.len())).filter(|(start, end)| end > start)
+}
+
+/// Whether what the model takes for an organization is rather a person: two or three words in
+/// capitals, none of which is a word.
+fn is_name(named: &str) -> bool {
+    let mut count = 0;
+    let fits = named.split(' ').all(|word| {
+        count += 1;
+        let lower = word.to_lowercase();
+        let cased = word.starts_with(char::is_uppercase) && !word.chars().all(char::is_uppercase);
+        cased
+            && word
+                .chars()
+                .all(|c| c.is_alphabetic() || matches!(c, '\'' | '\u{2019}'))
+            && !words::is_english(&lower)
+            && !words::is_company(&lower)
+    });
+    fits && ((2..=3).contains(&count)
+        || (count == 1 && words::is_given_name(&named.to_lowercase())))
+}
+
+/// Whether the name may be one.
+fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
+    if named.len() > LONGEST_NAME {
+        return false;
+    }
+    let lower = named.to_lowercase();
+    let digits = named.bytes().any(|b| b.is_ascii_digit());
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
+    let common = |word: &&str| words::is_common(word) || words::is_backchannel(word);
+    if entity_type == types::DATE_TIME {
+        return is_date(&words);
+    }
+    if digits || words.iter().all(common) {
+        return false;
+    }
+    let [word] = words.as_slice() else {
+        let english = words.iter().all(|word| words::is_english(word));
+        let cased = named.chars().any(char::is_uppercase);
+        let said = entity_type == types::ORGANIZATION && english && !cased;
+        let address = entity_type == types::PERSON && named.contains('@');
+        return !said && !address;
+    };
+    let english = words::is_english(word);
+    match entity_type {
+        // "Patience is a virtue": the first word of a sentence.
+        types::PERSON if english => !starts && named.starts_with(char::is_uppercase),
+        types::PERSON => !words::is_acronym(word) && word.chars().any(char::is_alphabetic),
+        types::ORGANIZATION => !english && !words::is_acronym(word) && !words::is_title(word),
+        // "Breakfast is included".
+        types::LOCATION => !english,
+        _ => true,
+    }
+}
+
+/// Whether the words name a day or a time of their own, rather than a period or how long ago.
+fn is_date(words: &[&str]) -> bool {
+    let named = |word: &&str| words::month(word).is_some() || words::is_weekday(word);
+    let number = |word: &&str| {
+        word.bytes().any(|b| b.is_ascii_digit()) || words::number_word(word).is_some()
+    };
+    let period = |word: &&str| words::is_unit(word) && !matches!(*word, "am" | "pm" | "o");
+    let clock = |word: &&str| {
+        matches!(
+            *word,
+            "am" | "pm" | "a" | "p" | "noon" | "midnight" | "clock"
+        )
+    };
+    let year = |word: &&str| {
+        word.len() == 4
+            && (word.starts_with("19") || word.starts_with("20"))
+            && word.bytes().all(|b| b.is_ascii_digit())
+    };
+    if words.iter().any(|word| words::is_weekday(word)) {
+        return true;
+    }
+    // A month alone says nothing; "May" and "March" are words, too.
+    if words.iter().any(named) && words.iter().any(number) {
+        return true;
+    }
+    if words.iter().any(year) {
+        return true;
+    }
+    !words.iter().any(period)
+        && words.iter().any(number)
+        && (words.len() >= 3 || words.iter().any(clock))
+}
