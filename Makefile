@@ -4,7 +4,7 @@ CARGO_FLAGS ?= --locked
 DEMO_DATA   ?= data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults lint bench bench-ner bench-decode fuzz-decode bench-transcribe samples clean-data
+.PHONY: help setup demo run test faults traces lint helm-check bench bench-ner bench-pii bench-decode fuzz-decode bench-transcribe samples clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,16 @@ faults: setup ## Faults of every kind, for long [SEED SEEDS CLUSTER_SEEDS RESTAR
 	$(if $(KINDS),COLLOQUY_FAULT_KINDS=$(KINDS)) \
 	cargo test $(CARGO_FLAGS) --workspace --test faults --test kill_broker -- --nocapture --include-ignored
 
+traces: setup ## Check and show the trace of one conversation, in a Jaeger where there is one
+	@CARGO_FLAGS="$(CARGO_FLAGS)" deploy/traces.sh
+
 lint: setup ## Format, clippy, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	deploy/lint-dependencies.sh
+
+helm-check: ## Check the chart, the image's file and the compose files [COLLOQUY_BIN=target/debug/colloquy runs them, too]
+	deploy/kubernetes/check.sh
 
 bench: setup ## Benchmarks: recognizing entities, facts per second
 	cargo bench $(CARGO_FLAGS) --bench recognize
@@ -52,6 +58,10 @@ bench-transcribe: setup ## Transcription beside faster-whisper [ARGS="--models b
 bench-ner: setup ## Named entities beside spaCy, on one thread each
 	COLLOQUY_PEER_PYTHON=$$(platform/ner/benches/peers/setup.sh) \
 	cargo bench $(CARGO_FLAGS) --workspace --bench speed
+
+bench-pii: setup ## Entities beside Presidio, by type [ARGS="--count 1500 --seed 1 --json FILE"]
+	cargo build $(CARGO_FLAGS) --workspace
+	$$(benches/pii/setup.sh) benches/pii/compare.py $${CARGO_TARGET_DIR:-target}/debug/colloquy $(ARGS)
 
 bench-decode: setup ## Decoding beside ffmpeg, which must be installed [ARGS="mp3 opus"]
 	cargo bench $(CARGO_FLAGS) --workspace --bench decode -- $(ARGS)

