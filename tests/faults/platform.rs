@@ -223,6 +223,8 @@ fn worker(
         ("COLLOQUY_WEBHOOK_SECRET", SECRET.to_owned()),
         ("COLLOQUY_SMTP_URL", receivers.smtp_url.clone()),
         ("COLLOQUY_REDACTION_POLICY", unproved(folder)),
+        // A model would take some calls' own words for names of places.
+        ("COLLOQUY_ENTITY_MODEL", "none".to_owned()),
     ];
     let (data, temporary) = (folder.join(&own), temporary(folder));
     Process::command(&own, READY, move || {
