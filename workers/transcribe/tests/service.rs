@@ -252,6 +252,7 @@ async fn a_call_that_names_no_roles_has_the_usual_ones_of_as_many_channels() {
 #[tokio::test]
 async fn a_damaged_recording_is_given_up_at_once() {
     let kit = Kit::with_permissions(5).await;
+    kit.allow_leftovers();
     let service = Arc::new(Counted::new(service()));
     let transcribe = kit.run(service.clone()).await;
     let scope = conversation();
