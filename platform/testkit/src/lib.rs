@@ -27,6 +27,7 @@ mod chaos;
 pub mod child;
 mod clock;
 mod counted;
+mod expect;
 pub mod faults;
 mod kit;
 mod monitor;

@@ -17,14 +17,13 @@ use colloquy_anonymize::{
     proof::{Hearing, Listener},
 };
 use colloquy_audio::{FlacReader, FlacWriter, OpusReader, SAMPLE_RATE_HZ};
-use colloquy_bus::deadletters::DeadLetterFilter;
 use colloquy_contract::{
     Bucket, Fact, FactType, Scope,
     entities::{Entities, Mention},
-    facts::{CallInfo, ConversationAnonymized, ConversationFailed, ConversationTagged, Verified},
+    facts::{CallInfo, ConversationAnonymized, ConversationTagged, Verified},
     transcript::{Role, Transcript, Turn, Word},
 };
-use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
+use colloquy_testkit::{Kit, conversation};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -271,24 +270,10 @@ async fn a_conversation_is_freed_of_a_name() {
 #[tokio::test]
 async fn what_is_delivered_again_is_anonymized_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(service("", Ears::default())));
-    let anonymize = kit.run(service.clone()).await;
-    kit.proxies()[0].make(|trouble| {
-        trouble.duplicate_deliveries = 1.0;
-        trouble.redeliver = 0.3;
-        trouble.duplicate_publishes = 1.0;
-    });
     let scope = conversation();
     let cause = tagged(&kit, &scope, &fitting()).await;
-    kit.state(&scope, cause).await;
-    eventually("it is handled twice", PATIENCE, async || {
-        service.handled() > 1
-    })
-    .await;
-    kit.proxies()[0].heal();
-    kit.settled(PATIENCE).await;
-    anonymize.drain().await;
-    let facts = types(&kit.history(&scope).await);
+    let service = service("", Ears::default());
+    let facts = kit.delivered_again(service, &scope, cause).await;
     let expected = [
         FactType::ConversationTagged,
         FactType::ConversationAnonymized,
@@ -305,28 +290,11 @@ async fn entities_that_do_not_fit_are_a_dead_letter_and_nothing_can_be_seen() {
     let scope = conversation();
     let cause = tagged(&kit, &scope, &entities(0, 12)).await;
     kit.state(&scope, cause).await;
-    let facts = kit.facts_until(&scope, FactType::ConversationFailed).await;
-    assert_eq!(facts.len(), 2, "{facts:?}");
+    let letter = kit.the_dead_letter("anonymize", &scope).await;
     anonymize.drain().await;
     assert_eq!(kit.stored(Bucket::Open).await, [""; 0]);
-
-    let history = kit.history(&scope).await;
-    let all = DeadLetterFilter::default();
-    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
-    assert_eq!(letters.len(), 1);
-    let letter = &letters[0];
-    assert_eq!(letter.service, "anonymize");
-    assert_eq!(letter.id, Some(history[0].envelope.id.to_string()));
     assert!(letter.error.contains("check mention 0"), "{}", letter.error);
     assert!(!letter.error.contains("Susan"), "{}", letter.error);
-    let failed = ConversationFailed {
-        stage: "anonymize".to_owned(),
-        error: letter.error.clone(),
-        attempts: 1,
-        dead_letter: letter.sequence,
-    };
-    assert_eq!(history[1].fact, failed.into());
-    kit.allow_leftovers();
 }
 
 /// What is stated of a conversation by this service, and the stored transcript and recording.
@@ -381,19 +349,11 @@ async fn what_goes_on_being_heard_is_a_dead_letter_and_nothing_can_be_seen() {
     let scope = conversation();
     let cause = tagged(&kit, &scope, &fitting()).await;
     kit.state(&scope, cause).await;
-    let facts = kit.facts_until(&scope, FactType::ConversationFailed).await;
-    assert_eq!(facts.len(), 2, "{facts:?}");
+    let letter = kit.the_dead_letter("anonymize", &scope).await;
     anonymize.drain().await;
     assert_eq!(kit.stored(Bucket::Open).await, [""; 0]);
-    let all = DeadLetterFilter::default();
-    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
-    assert!(
-        letters[0].error.contains("after 4 rounds"),
-        "{}",
-        letters[0].error
-    );
-    assert!(!letters[0].error.contains("Parker"), "{}", letters[0].error);
-    kit.allow_leftovers();
+    assert!(letter.error.contains("after 4 rounds"), "{}", letter.error);
+    assert!(!letter.error.contains("Parker"), "{}", letter.error);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use colloquy_contract::{
     facts::{CallInfo, ConversationDecoded, ConversationReceived, SourceAudio},
 };
 use colloquy_decode::DecodeService;
-use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
+use colloquy_testkit::{Kit, PATIENCE, conversation};
 use common::{read, run, snr, tones, wav16};
 use serde_json::json;
 
@@ -138,24 +138,10 @@ async fn what_is_delivered_again_is_decoded_or_rejected_once() {
         (empty, FactType::ConversationRejected, 1),
     ] {
         let kit = Kit::with_permissions(3).await;
-        let service = Arc::new(Counted::new(DecodeService::default()));
-        let decode = kit.run(service.clone()).await;
-        kit.proxies()[0].make(|trouble| {
-            trouble.duplicate_deliveries = 1.0;
-            trouble.redeliver = 0.3;
-            trouble.duplicate_publishes = 1.0;
-        });
         let scope = conversation();
         let cause = received(&kit, &scope, &file).await;
-        kit.state(&scope, cause).await;
-        eventually("it is handled twice", PATIENCE, async || {
-            service.handled() > 1
-        })
-        .await;
-        kit.proxies()[0].heal();
-        kit.settled(PATIENCE).await;
-        decode.drain().await;
-        let facts = types(&kit.history(&scope).await);
+        let service = DecodeService::default();
+        let facts = kit.delivered_again(service, &scope, cause).await;
         assert_eq!(facts, [FactType::ConversationReceived, follows]);
         assert_eq!(kit.stored(Bucket::Vault).await.len(), stored);
     }

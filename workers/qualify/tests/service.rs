@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use colloquy_bus::deadletters::DeadLetterFilter;
 use colloquy_contract::{
     Bucket, Fact, FactType, Scope,
-    facts::{CallInfo, ConversationAnonymized, ConversationFailed, ConversationQualified},
+    facts::{CallInfo, ConversationAnonymized, ConversationQualified},
     transcript::{Role, Transcript, Turn, Word},
 };
 use colloquy_qualify::{Qualifier, QualifyService};
-use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
+use colloquy_testkit::{Kit, conversation};
 use serde_json::json;
 
 fn service() -> QualifyService {
@@ -126,24 +125,10 @@ async fn a_conversation_is_qualified() {
 #[tokio::test]
 async fn what_is_delivered_again_is_qualified_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(service()));
-    let qualify = kit.run(service.clone()).await;
-    kit.proxies()[0].make(|trouble| {
-        trouble.duplicate_deliveries = 1.0;
-        trouble.redeliver = 0.3;
-        trouble.duplicate_publishes = 1.0;
-    });
     let scope = conversation();
     let cause = anonymized(&kit, &scope, &document()).await;
-    kit.state(&scope, cause).await;
-    eventually("it is handled twice", PATIENCE, async || {
-        service.handled() > 1
-    })
-    .await;
-    kit.proxies()[0].heal();
-    kit.settled(PATIENCE).await;
-    qualify.drain().await;
-    let facts = types(&kit.history(&scope).await);
+    let service = service();
+    let facts = kit.delivered_again(service, &scope, cause).await;
     let expected = [
         FactType::ConversationAnonymized,
         FactType::ConversationQualified,
@@ -163,21 +148,7 @@ async fn a_transcript_that_cannot_be_read_is_a_dead_letter() {
     assert_eq!(facts.len(), 2, "{facts:?}");
     qualify.drain().await;
 
-    let history = kit.history(&scope).await;
-    let all = DeadLetterFilter::default();
-    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
-    assert_eq!(letters.len(), 1);
-    let letter = &letters[0];
-    assert_eq!(letter.service, "qualify");
-    assert_eq!(letter.id, Some(history[0].envelope.id.to_string()));
+    let letter = kit.the_dead_letter("qualify", &scope).await;
     assert!(letter.error.contains("cannot be read"), "{}", letter.error);
     assert!(!letter.error.contains("hello"), "{}", letter.error);
-    let failed = ConversationFailed {
-        stage: "qualify".to_owned(),
-        error: letter.error.clone(),
-        attempts: 1,
-        dead_letter: letter.sequence,
-    };
-    assert_eq!(history[1].fact, failed.into());
-    kit.allow_leftovers();
 }

@@ -4,16 +4,15 @@
 
 use std::sync::Arc;
 
-use colloquy_bus::deadletters::DeadLetterFilter;
 use colloquy_contract::{
     Bucket, Fact, FactType, Scope,
     entities::Entities,
-    facts::{CallInfo, ConversationFailed, ConversationTagged, ConversationTranscribed},
+    facts::{CallInfo, ConversationTagged, ConversationTranscribed},
     transcript::{Role, Transcript, Turn, Word},
 };
 use colloquy_entities::Recognizers;
 use colloquy_tag::TagService;
-use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually};
+use colloquy_testkit::{Kit, conversation};
 use serde_json::json;
 
 /// What is said: a name and a telephone number.
@@ -119,32 +118,16 @@ async fn a_transcript_is_tagged() {
 #[tokio::test]
 async fn what_is_delivered_again_is_tagged_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(tagging()));
-    let tag = kit.run(service.clone()).await;
-    kit.proxies()[0].make(|trouble| {
-        trouble.duplicate_deliveries = 1.0;
-        trouble.redeliver = 0.3;
-        trouble.duplicate_publishes = 1.0;
-    });
     let scope = conversation();
     let cause = transcribed(&kit, &scope, &document()).await;
     let before = kit.stored(Bucket::Vault).await.len();
-    kit.state(&scope, cause).await;
-    eventually("it is handled twice", PATIENCE, async || {
-        service.handled() > 1
-    })
-    .await;
-    kit.proxies()[0].heal();
-    kit.settled(PATIENCE).await;
-    tag.drain().await;
-    let history = kit.history(&scope).await;
-    assert_eq!(
-        colloquy_testkit::types(&history),
-        [
-            FactType::ConversationTranscribed,
-            FactType::ConversationTagged
-        ]
-    );
+    let service = tagging();
+    let facts = kit.delivered_again(service, &scope, cause).await;
+    let expected = [
+        FactType::ConversationTranscribed,
+        FactType::ConversationTagged,
+    ];
+    assert_eq!(facts, expected);
     assert_eq!(kit.stored(Bucket::Vault).await.len(), before + 1);
 }
 
@@ -162,21 +145,7 @@ async fn a_transcript_that_cannot_be_read_is_a_dead_letter() {
     assert_eq!(facts.len(), 2, "{facts:?}");
     tag.drain().await;
 
-    let history = kit.history(&scope).await;
-    let all = DeadLetterFilter::default();
-    let letters = kit.bus.dead_letters(&all, 0, 10).await.unwrap();
-    assert_eq!(letters.len(), 1);
-    let letter = &letters[0];
-    assert_eq!(letter.service, "tag");
-    assert_eq!(letter.id, Some(history[0].envelope.id.to_string()));
+    let letter = kit.the_dead_letter("tag", &scope).await;
     assert!(letter.error.contains("cannot be read"), "{}", letter.error);
     assert!(!letter.error.contains("Susan"), "{}", letter.error);
-    let failed = ConversationFailed {
-        stage: "tag".to_owned(),
-        error: letter.error.clone(),
-        attempts: 1,
-        dead_letter: letter.sequence,
-    };
-    assert_eq!(history[1].fact, failed.into());
-    kit.allow_leftovers();
 }

@@ -18,7 +18,7 @@ use colloquy_contract::{
     facts::{CallInfo, ConversationDecoded, ConversationTranscribed, SourceAudio},
     transcript::{Role, Transcript},
 };
-use colloquy_testkit::{Counted, Kit, PATIENCE, conversation, eventually, types};
+use colloquy_testkit::{Kit, conversation, types};
 use colloquy_transcribe::{
     TranscribeService,
     engine::{Engine, EngineOptions},
@@ -179,24 +179,10 @@ async fn a_call_is_transcribed() {
 #[tokio::test]
 async fn what_is_delivered_again_is_transcribed_once() {
     let kit = Kit::with_permissions(2).await;
-    let service = Arc::new(Counted::new(service()));
-    let transcribe = kit.run(service.clone()).await;
-    kit.proxies()[0].make(|trouble| {
-        trouble.duplicate_deliveries = 1.0;
-        trouble.redeliver = 0.3;
-        trouble.duplicate_publishes = 1.0;
-    });
     let scope = conversation();
     let cause = decoded(&kit, &scope, "en").await;
-    kit.state(&scope, cause).await;
-    eventually("it is handled twice", PATIENCE, async || {
-        service.handled() > 1
-    })
-    .await;
-    kit.proxies()[0].heal();
-    kit.settled(PATIENCE).await;
-    transcribe.drain().await;
-    let facts = types(&kit.history(&scope).await);
+    let service = service();
+    let facts = kit.delivered_again(service, &scope, cause).await;
     let expected = [
         FactType::ConversationDecoded,
         FactType::ConversationTranscribed,
@@ -252,17 +238,14 @@ async fn a_call_that_names_no_roles_has_the_usual_ones_of_as_many_channels() {
 #[tokio::test]
 async fn a_damaged_recording_is_given_up_at_once() {
     let kit = Kit::with_permissions(5).await;
-    kit.allow_leftovers();
-    let service = Arc::new(Counted::new(service()));
-    let transcribe = kit.run(service.clone()).await;
+    let transcribe = kit.run(Arc::new(service())).await;
     let scope = conversation();
     let mut audio = AUDIO.clone();
     let middle = audio.len() / 2;
     audio[middle..middle + 4_096].fill(0x55);
     let cause = of_audio(&kit, &scope, "en", &audio).await;
     kit.state(&scope, cause).await;
-    kit.facts_until(&scope, FactType::ConversationFailed).await;
+    let letter = kit.the_dead_letter("transcribe", &scope).await;
     transcribe.drain().await;
-    assert_eq!(service.handled(), 1);
-    assert_eq!(kit.dead_letters().await, 1);
+    assert!(letter.error.contains("recording"), "{}", letter.error);
 }
