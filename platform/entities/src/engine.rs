@@ -9,9 +9,11 @@ use colloquy_ner::{Entity, Ner};
 use crate::entity::{Candidate, Part};
 use crate::explain::{self, Explanation};
 use crate::overlap::{self, Lost, Taken};
+use crate::parallel::{both, side_by_side};
 use crate::people;
 use crate::propagation;
 use crate::recognizers::{self, Scene};
+use crate::speakers;
 use crate::text::Conversation;
 
 /// The recognizers, ready to read. Loaded once, they are used by any number of threads; a clone
@@ -19,7 +21,11 @@ use crate::text::Conversation;
 #[derive(Debug, Clone)]
 pub struct Recognizers {
     ner: Option<Ner>,
+    threads: usize,
 }
+
+/// Shorter texts, in bytes, are read on one thread: starting another takes longer than they do.
+const LONG: usize = 32 * 1024;
 
 /// An entity in a text that is no conversation.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +53,16 @@ impl Recognizers {
     /// The model reads English. Conversations that are said to be in another language are read
     /// with patterns only.
     pub fn new(ner: Option<Ner>) -> Self {
-        Self { ner }
+        Self { ner, threads: 1 }
+    }
+
+    /// The same, reading a long text, or many texts, on up to this many threads at once. Workers,
+    /// which read several conversations at once anyway, have no use for it.
+    #[must_use]
+    pub fn on_threads(self, threads: usize) -> Self {
+        let threads = threads.max(1);
+        let ner = self.ner.map(|ner| ner.on_threads(threads));
+        Self { ner, threads }
     }
 
     /// Which model it is; `None` for patterns only.
@@ -68,14 +83,15 @@ impl Recognizers {
         };
         let conversation = Conversation::new(transcript);
         let scene = Scene::new(&conversation, named);
-        let (entities, _) = entities(&scene);
+        let (entities, _) = entities(&scene, 1);
         Entities {
             version: Entities::VERSION,
             mentions: mentions(&conversation, &entities),
         }
     }
 
-    /// Finds the entities of a text, which is read as one speaker's turn.
+    /// Finds the entities of a text. If its lines say who speaks ("Agent: …"), it is read as their
+    /// conversation, else as one speaker's turn; offsets are those of the text in any case.
     pub fn recognize_text(&self, text: &str) -> Vec<Finding> {
         self.recognize_texts(&[text]).pop().unwrap_or_default()
     }
@@ -83,35 +99,52 @@ impl Recognizers {
     /// Finds the entities of each of several texts, which know nothing of each other. Together
     /// they take less time than one by one if they are short.
     pub fn recognize_texts(&self, texts: &[&str]) -> Vec<Vec<Finding>> {
-        let turns: Vec<Transcript> = texts.iter().map(|text| as_turn(text)).collect();
-        let said = turns.iter().flat_map(|call| call.turns.iter());
+        let written: Vec<Written> = texts.iter().map(|text| Written::new(text)).collect();
+        if let ([written], [text]) = (&*written, texts) {
+            return vec![self.read_alone(written, text)];
+        }
+        let said = written.iter().flat_map(|text| &text.transcript.turns);
         let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
-        let named = self.named(&said);
-        let named = named.into_iter().map(Some).chain(std::iter::repeat(None));
-        let read = |((transcript, text), named): ((&Transcript, &&str), Option<Vec<Entity>>)| {
-            let conversation = Conversation::new(transcript);
-            let scene = Scene::new(&conversation, named.into_iter().collect());
-            findings(text, &conversation, &entities(&scene).0)
-        };
-        turns.iter().zip(texts).zip(named).map(read).collect()
+        let mut named = self.named(&said).into_iter();
+        let of_text = |text: &Written| named.by_ref().take(text.transcript.turns.len()).collect();
+        let named: Vec<Vec<_>> = written.iter().map(of_text).collect();
+        side_by_side(self.threads, texts.len(), |at| {
+            let conversation = Conversation::new(&written[at].transcript);
+            let scene = Scene::new(&conversation, named[at].clone());
+            written[at].findings(texts[at], &conversation, &entities(&scene, 1).0)
+        })
+    }
+
+    /// Reads one text. If it is long, the model reads it while its words, numbers and cues are
+    /// read, and then the recognizers search side by side.
+    fn read_alone(&self, written: &Written, text: &str) -> Vec<Finding> {
+        let threads = self.threads_for(text);
+        let said = written.transcript.turns.iter();
+        let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
+        let conversation = Conversation::new(&written.transcript);
+        let names = || self.named(&said);
+        let (named, mut scene) = both(threads, names, || Scene::new(&conversation, Vec::new()));
+        scene.named = named;
+        written.findings(text, &conversation, &entities(&scene, threads).0)
+    }
+
+    fn threads_for(&self, text: &str) -> usize {
+        if text.len() < LONG { 1 } else { self.threads }
     }
 
     /// As [`Self::recognize_text`], and says of each finding why it is one.
     pub fn explain_text(&self, text: &str) -> Vec<(Finding, Explanation)> {
-        let transcript = as_turn(text);
-        let conversation = Conversation::new(&transcript);
-        let said: Vec<&str> = transcript
-            .turns
-            .iter()
-            .map(|turn| turn.text.as_str())
-            .collect();
+        let written = Written::new(text);
+        let conversation = Conversation::new(&written.transcript);
+        let said = written.transcript.turns.iter();
+        let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
         let scene = Scene::new(&conversation, self.named(&said));
-        let (mut entities, lost) = entities(&scene);
-        // In the order of the findings: a text has one turn, so every entity has one part.
-        entities.sort_by_key(|entity| entity.parts.first().copied());
-        let explained = |entity: &Candidate| explain::explain(&scene, entity, &lost);
-        let explanations: Vec<_> = entities.iter().map(explained).collect();
-        let findings = findings(text, &conversation, &entities);
+        let (entities, lost) = entities(&scene, self.threads_for(text));
+        // An entity of several parts is several findings, with one explanation.
+        let explanations = in_order(&entities)
+            .into_iter()
+            .map(|(_, entity)| explain::explain(&scene, entity, &lost));
+        let findings = written.findings(text, &conversation, &entities);
         findings.into_iter().zip(explanations).collect()
     }
 
@@ -122,37 +155,81 @@ impl Recognizers {
     }
 }
 
-/// A text as a conversation of one turn. Its words are not told apart: nothing asks for their
-/// times.
-///
-/// Where a text was taken out of JSON or a log, a line may end with a backslash and an n: these
-/// are read as white space, at the same place.
-fn as_turn(text: &str) -> Transcript {
-    let text = text
-        .replace("\\n", " \n")
-        .replace("\\r", " \r")
-        .replace("\\t", " \t");
-    Transcript {
-        version: Transcript::VERSION,
-        language: String::new(),
-        duration_ms: 0,
-        model: String::new(),
-        channels: Vec::new(),
-        turns: vec![Turn {
-            channel: 0,
+/// A text as a conversation. Its words are not told apart: nothing asks for their times.
+#[derive(Debug)]
+struct Written {
+    /// One turn for each time that somebody speaks.
+    transcript: Transcript,
+    /// Where each turn begins in the text, in bytes.
+    starts: Vec<usize>,
+}
+
+impl Written {
+    /// Where a text was taken out of JSON or a log, a line may end with a backslash and an n:
+    /// these are read as white space, at the same place.
+    fn new(text: &str) -> Self {
+        let text = text
+            .replace("\\n", " \n")
+            .replace("\\r", " \r")
+            .replace("\\t", " \t");
+        let said = speakers::turns(&text);
+        let turns = said.iter().map(|said| Turn {
+            channel: said.channel,
             role: Role::Unknown,
             start_ms: 0,
             end_ms: 0,
-            text,
+            text: text[said.bytes.clone()].to_owned(),
             words: Vec::new(),
             word_times: WordTimes::Estimated,
-        }],
+        });
+        Self {
+            transcript: Transcript {
+                version: Transcript::VERSION,
+                language: String::new(),
+                duration_ms: 0,
+                model: String::new(),
+                channels: Vec::new(),
+                turns: turns.collect(),
+            },
+            starts: said.iter().map(|said| said.bytes.start).collect(),
+        }
+    }
+
+    /// The findings, with their places in the text.
+    fn findings(
+        &self,
+        original: &str,
+        conversation: &Conversation<'_>,
+        entities: &[Candidate],
+    ) -> Vec<Finding> {
+        // Where counting stands: byte, character.
+        let mut counted = (0, 0);
+        let mut first_of = Vec::with_capacity(self.starts.len());
+        for start in &self.starts {
+            let between = original.get(counted.0..*start).unwrap_or("");
+            counted = (*start, counted.1 + between.chars().count());
+            first_of.push(counted.1);
+        }
+        let finding = |(part, chars, candidate): (Part, Range<usize>, &Candidate)| {
+            let (byte, first) = (self.starts[part.turn], first_of[part.turn]);
+            let text = original.get(byte + part.start..byte + part.end);
+            Finding {
+                entity_type: candidate.entity_type,
+                start: first + chars.start,
+                end: first + chars.end,
+                text: text.unwrap_or("").to_owned(),
+                value: candidate.value.clone(),
+                score: candidate.score,
+                recognizer: candidate.recognizer,
+            }
+        };
+        placed(conversation, entities).map(finding).collect()
     }
 }
 
 /// What is found in a conversation, and what was found and then given up.
-fn entities(scene: &Scene<'_>) -> (Vec<Candidate>, Vec<Lost>) {
-    let mut candidates = recognizers::candidates(scene);
+fn entities(scene: &Scene<'_>, threads: usize) -> (Vec<Candidate>, Vec<Lost>) {
+    let mut candidates = recognizers::candidates(scene, threads);
     people::unite(scene.conversation, &mut candidates);
     let mut taken = Taken::default();
     let (mut entities, lost) = overlap::resolve(scene.conversation, candidates, &mut taken);
@@ -162,16 +239,22 @@ fn entities(scene: &Scene<'_>) -> (Vec<Candidate>, Vec<Lost>) {
     (entities, lost)
 }
 
-/// The parts of candidates in order, with their places counted in characters.
-fn placed<'e>(
-    conversation: &'e Conversation<'_>,
-    entities: &'e [Candidate],
-) -> impl Iterator<Item = (Part, Range<usize>, &'e Candidate)> {
+/// The parts of candidates in order.
+fn in_order(entities: &[Candidate]) -> Vec<(Part, &Candidate)> {
     let mut parts: Vec<(Part, &Candidate)> = entities
         .iter()
         .flat_map(|candidate| candidate.parts.iter().map(move |part| (*part, candidate)))
         .collect();
     parts.sort_by_key(|(part, _)| *part);
+    parts
+}
+
+/// The parts of candidates in order, with their places counted in characters.
+fn placed<'e>(
+    conversation: &'e Conversation<'_>,
+    entities: &'e [Candidate],
+) -> impl Iterator<Item = (Part, Range<usize>, &'e Candidate)> {
+    let parts = in_order(entities);
     // Where counting stands: turn, byte, character.
     let mut counted = (0, 0, 0);
     parts.into_iter().map(move |(part, candidate)| {
@@ -198,21 +281,4 @@ fn mentions(conversation: &Conversation<'_>, entities: &[Candidate]) -> Vec<Ment
         recognizer: candidate.recognizer.to_owned(),
     };
     placed(conversation, entities).map(mention).collect()
-}
-
-fn findings(
-    original: &str,
-    conversation: &Conversation<'_>,
-    entities: &[Candidate],
-) -> Vec<Finding> {
-    let finding = |(part, chars, candidate): (Part, Range<usize>, &Candidate)| Finding {
-        entity_type: candidate.entity_type,
-        start: chars.start,
-        end: chars.end,
-        text: original.get(part.start..part.end).unwrap_or("").to_owned(),
-        value: candidate.value.clone(),
-        score: candidate.score,
-        recognizer: candidate.recognizer,
-    };
-    placed(conversation, entities).map(finding).collect()
 }

@@ -15,6 +15,8 @@
 //! - Mentions never overlap, are sorted by turn and start, and their text is the turn's text there.
 //! - Seven digits or more read out in a row never stay untagged, whatever they are.
 //! - Every pass is linear in the length of the conversation, and no input makes it panic.
+//! - All is done on the thread that it is called on, and on others only if that is wished
+//!   ([`Recognizers::on_threads`]); what is found is the same.
 //! - Nothing here logs: an entity's value leaves only in the result.
 #![warn(missing_docs)]
 
@@ -24,10 +26,12 @@ mod entity;
 mod explain;
 mod numbers;
 mod overlap;
+mod parallel;
 mod people;
 mod propagation;
 mod recognizers;
 mod runs;
+mod speakers;
 mod text;
 mod words;
 

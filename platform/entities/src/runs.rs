@@ -242,42 +242,23 @@ fn initial(word: &str) -> Option<char> {
 
 /// Words in capitals that name the kind of number rather than being a part of one.
 fn is_acronym(word: &str) -> bool {
-    matches!(
-        word,
-        "ok" | "id"
-            | "pin"
-            | "vin"
-            | "cvv"
-            | "cvc"
-            | "ssn"
-            | "iban"
-            | "usa"
-            | "us"
-            | "uk"
-            | "atm"
-            | "am"
-            | "pm"
-            | "tv"
-            | "pc"
-            | "po"
-            | "ip"
-            | "url"
-            | "zip"
-            | "dob"
-            | "faq"
-            | "ceo"
-            | "no"
-            | "is"
-            | "it"
-            | "and"
-            | "the"
-            | "my"
-            | "yes"
-            | "at"
-            | "of"
-            | "com"
-            | "dot"
-    )
+    words::is_acronym(word)
+        || matches!(
+            word,
+            "usa"
+                | "us"
+                | "uk"
+                | "no"
+                | "is"
+                | "and"
+                | "the"
+                | "my"
+                | "yes"
+                | "at"
+                | "of"
+                | "com"
+                | "dot"
+        )
 }
 
 /// Takes a lone article or pronoun off the start of a code: `I 555` and `A 12` are no codes.

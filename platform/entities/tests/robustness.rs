@@ -269,6 +269,16 @@ fn time_is_linear_in_the_length_of_a_text() {
         "Ab, ",
         "é\u{301}ü",
         "at dot ",
+        "Ab A. ",
+        "Ab\n",
+        "12 Oak St\nAb\n",
+        "Suite 12 Ab ",
+        "corner of Ab St and ",
+        "Agent: ab\n",
+        "Ab: cd. ",
+        "Ab, the clerk, ",
+        "clerk\n",
+        "Sri Lankan ",
     ];
     for piece in pieces {
         let text = |bytes: usize| piece.repeat(bytes / piece.len());

@@ -12,6 +12,7 @@
 )]
 
 use std::env;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -21,6 +22,9 @@ use serde_json::Value;
 
 /// Passes over the sentences.
 const PASSES: usize = 5;
+
+/// Times the sentences are in the long text.
+const LONG: usize = 20;
 
 /// What is asserted of the ratio when both are measured.
 const WANTED: f64 = 10.0;
@@ -66,6 +70,20 @@ fn main() {
         rate(cold),
         rate(single),
     );
+
+    let text = texts.join("\n").repeat(LONG);
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    for threads in [1, threads] {
+        let ner = ner.clone().on_threads(threads);
+        let start = Instant::now();
+        assert!(!ner.entities(&text).is_empty());
+        let seconds = start.elapsed().as_secs_f64();
+        let megabytes = text.len() as f64 / 1e6;
+        println!(
+            "one text of {megabytes:.1} MB, {threads} threads: {:.2} s/MB",
+            seconds / megabytes
+        );
+    }
 
     let Ok(python) = env::var("COLLOQUY_PEER_PYTHON") else {
         println!("set COLLOQUY_PEER_PYTHON to measure spaCy as well");

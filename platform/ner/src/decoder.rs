@@ -21,10 +21,11 @@ use std::path::Path;
 use rmpv::ValueRef;
 
 use crate::error::{Problem, Result, read};
-use crate::kernel::{Packed, dot};
+use crate::kernel::Packed;
 use crate::label::Label;
 use crate::model::{Model, States};
 use crate::msgpack;
+use crate::norm::dot;
 
 /// Pieces of the maxout.
 const TWO: usize = 2;
@@ -57,6 +58,16 @@ pub(crate) struct Decoder {
     scores: Packed,
     moves: Vec<Move>,
     inside: Vec<Inside>,
+}
+
+/// What is computed of tokens before it is known which of them are in an entity; row by row.
+#[derive(Debug)]
+pub(crate) struct Products {
+    tokens: Vec<f32>,
+    /// Each as the next token.
+    features: Vec<f32>,
+    /// Of the actions outside of an entity.
+    scores: Vec<f32>,
 }
 
 /// An entity, as a range of tokens.
@@ -143,18 +154,33 @@ impl Decoder {
         })
     }
 
-    /// Reads the next tokens. `last` says that no more follow.
-    pub(crate) fn read(&self, state: &mut State, vectors: &[f32], blank: &[bool], last: bool) {
-        let count = blank.len();
+    /// All that does not depend on the entities before.
+    pub(crate) fn products(&self, vectors: &[f32]) -> Products {
+        let count = vectors.len() / self.tokens.inputs().max(1);
         let (mut tokens, mut features, mut scores) = (Vec::new(), Vec::new(), Vec::new());
         self.tokens
             .rows(vectors, self.tokens.inputs(), 0..count, &mut tokens);
-        let [next, first, before] = &self.features;
+        let [next, _, _] = &self.features;
         next.rows(&tokens, next.inputs(), 0..count, &mut features);
         let hidden = self.hidden_outside(&features);
         self.scores
             .rows(&hidden, self.scores.inputs(), 0..count, &mut scores);
+        Products {
+            tokens,
+            features,
+            scores,
+        }
+    }
 
+    /// Reads the next tokens. `last` says that no more follow.
+    pub(crate) fn read(&self, state: &mut State, products: &Products, blank: &[bool], last: bool) {
+        let count = blank.len();
+        let Products {
+            tokens,
+            features,
+            scores,
+        } = products;
+        let [next, first, before] = &self.features;
         let size = self.tokens.outputs();
         let mut scratch = Vec::new();
         let rows = features.chunks_exact(next.outputs());
@@ -169,7 +195,7 @@ impl Decoder {
                     Move::Begin(label) => {
                         let kind = self.inside.iter().position(|open| open.label == label);
                         let mut feature = Vec::new();
-                        first.rows(&tokens, size, at..at + 1, &mut feature);
+                        first.rows(tokens, size, at..at + 1, &mut feature);
                         state.open = kind.map(|kind| (kind, token, feature));
                     }
                     Move::Unit(label) => state.close(label, token..token + 1),
@@ -180,7 +206,7 @@ impl Decoder {
                         continue;
                     };
                     match at.checked_sub(1) {
-                        Some(at) => before.rows(&tokens, size, at..at + 1, &mut scratch),
+                        Some(at) => before.rows(tokens, size, at..at + 1, &mut scratch),
                         None => before.rows(&state.before, size, 0..1, &mut scratch),
                     }
                     let hidden = self.hidden_inside(feature, begun, &scratch);

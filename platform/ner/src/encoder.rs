@@ -7,8 +7,11 @@
 //! (<https://spacy.io/api/architectures#MaxoutWindowEncoder>).
 //!
 //! So a token's vector depends on the four tokens to either side and no others, and a long text can
-//! be encoded in pieces that overlap by four tokens without changing a single number. Before the
-//! first and behind the last token, rows of zeros are put, and go through the layers as tokens do.
+//! be encoded in pieces that overlap by four tokens. Before the first and behind the last token, rows
+//! of zeros are put, and go through the layers as tokens do; four of them keep two texts apart.
+//!
+//! Not a single bit of a vector depends on what is encoded with it, provided that a text or a piece
+//! of it begins at a multiple of [`TILE`] tokens (see [`crate::convolution`]).
 //!
 //! All up to the sums of the first convolution depends on one word only, and is remembered: a known
 //! word costs three convolutions instead of four, and no mixing.
@@ -20,10 +23,12 @@ use std::sync::Arc;
 use pulp::Arch;
 use quick_cache::sync::Cache;
 
+use crate::convolution::{Convolution, TILE};
 use crate::error::Result;
 use crate::hash::murmur128;
-use crate::kernel::{Norm, Packed};
+use crate::kernel::Packed;
 use crate::model::{Maxout, Model, Table};
+use crate::norm::Norm;
 use crate::tokenizer::Token;
 use crate::vectors::Vectors;
 use crate::vocabulary::{Vocabulary, is_blank};
@@ -59,7 +64,7 @@ pub(crate) struct Encoder {
     first: Packed,
     first_bias: Vec<f32>,
     first_norm: Norm,
-    windows: Vec<(Packed, Norm)>,
+    windows: Vec<(Convolution, Norm)>,
     remembered: Cache<(u64, u64), Arc<Word>>,
 }
 
@@ -83,7 +88,7 @@ impl Encoder {
             first_bias,
             first_norm,
             windows: windows
-                .map(|window| (maxout(window), norm(window)))
+                .map(|window| (convolution(window, width), norm(window)))
                 .collect(),
             remembered: Cache::new(REMEMBERED),
         })
@@ -178,29 +183,48 @@ impl Encoder {
         }
     }
 
-    /// Encodes a range of the words of a text; the vectors come one after the other.
-    pub(crate) fn encode(&self, words: &[Arc<Word>], range: std::ops::Range<usize>) -> Vec<f32> {
+    /// Encodes stretches of words, which know nothing of each other.
+    pub(crate) fn encode(&self, stretches: &[&[Arc<Word>]]) -> Encoded {
         let reach = self.reach();
-        let rows = range.len() + 2 * reach;
-        // Row 0 is the word `reach` before the first.
-        let word = |row: usize| {
-            (range.start + row)
-                .checked_sub(reach)
-                .and_then(|at| words.get(at))
-        };
-        let mut vectors = vec![0.0; rows * self.width];
-        for (row, vector) in vectors.chunks_exact_mut(self.width).enumerate() {
-            if let Some(word) = word(row) {
+        let mut rows: Vec<Option<&Word>> = vec![None; reach.next_multiple_of(TILE)];
+        let mut starts = Vec::with_capacity(stretches.len());
+        for words in stretches {
+            starts.push(rows.len());
+            rows.extend(words.iter().map(|word| Some(&**word)));
+            // What is seen from either stretch, and no more: the next one may begin.
+            rows.resize((rows.len() + reach).next_multiple_of(TILE), None);
+        }
+        let mut vectors = vec![0.0; rows.len() * self.width];
+        for (word, vector) in rows.iter().zip(vectors.chunks_exact_mut(self.width)) {
+            if let Some(word) = word {
                 vector.copy_from_slice(&word.vector);
             }
         }
-        let mut next = vec![0.0; (rows - 2) * self.width];
+        let mut next = vec![0.0; vectors.len()];
+        self.first_window(&rows, &mut next);
+        self.first_norm.rows(&mut next, Some(&vectors));
+        for (window, norm) in &self.windows {
+            std::mem::swap(&mut vectors, &mut next);
+            window.rows(&vectors, &mut next);
+            norm.rows(&mut next, Some(&vectors));
+        }
+        Encoded {
+            width: self.width,
+            vectors: next,
+            starts,
+        }
+    }
+
+    /// The first convolution: adds up what the words of a window give.
+    fn first_window(&self, words: &[Option<&Word>], output: &mut [f32]) {
         self.arch.dispatch(|| {
             let mut sums = vec![0.0; THREE * self.width];
-            for (row, out) in next.chunks_exact_mut(self.width).enumerate() {
+            for (row, out) in output.chunks_exact_mut(self.width).enumerate() {
                 sums.copy_from_slice(&self.first_bias);
                 for place in 0..THREE {
-                    let added = word(row + place)
+                    let word = (row + place).checked_sub(1).and_then(|at| words.get(at));
+                    let added = word
+                        .and_then(|word| word.as_ref())
                         .and_then(|word| word.sums.chunks_exact(THREE * self.width).nth(place));
                     for (sum, added) in sums.iter_mut().zip(added.unwrap_or(&[])) {
                         *sum += added;
@@ -209,14 +233,24 @@ impl Encoder {
                 largest(&sums, out);
             }
         });
-        self.first_norm.rows(&mut next, vectors.get(self.width..));
-        for (window, norm) in &self.windows {
-            std::mem::swap(&mut vectors, &mut next);
-            let rows = (vectors.len() / self.width).saturating_sub(2);
-            window.rows(&vectors, self.width, 0..rows, &mut next);
-            norm.rows(&mut next, vectors.get(self.width..));
-        }
-        next
+    }
+}
+
+/// The vectors of the words of some stretches.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    width: usize,
+    vectors: Vec<f32>,
+    /// The row of each stretch's first word.
+    starts: Vec<usize>,
+}
+
+impl Encoded {
+    /// The vectors of some words of a stretch, one after the other.
+    pub(crate) fn of(&self, stretch: usize, words: std::ops::Range<usize>) -> &[f32] {
+        let start = self.starts.get(stretch).copied().unwrap_or(0);
+        let rows = (start + words.start) * self.width..(start + words.end) * self.width;
+        self.vectors.get(rows).unwrap_or(&[])
     }
 }
 
@@ -265,6 +299,18 @@ fn maxout(layer: &Maxout) -> Packed {
         layer.bias.data.get(at).copied().unwrap_or(0.0)
     };
     Packed::maxout(inputs, outputs, weight, bias)
+}
+
+fn convolution(layer: &Maxout, width: usize) -> Convolution {
+    let weight = |output: usize, piece: usize, place: usize, input: usize| {
+        let at = ((output * THREE + piece) * THREE + place) * width + input;
+        layer.weights.data.get(at).copied().unwrap_or(0.0)
+    };
+    let bias = |output: usize, piece: usize| {
+        let at = output * THREE + piece;
+        layer.bias.data.get(at).copied().unwrap_or(0.0)
+    };
+    Convolution::new(width, width, weight, bias)
 }
 
 fn norm(layer: &Maxout) -> Norm {

@@ -30,7 +30,7 @@ pub(crate) struct Packed {
 }
 
 /// How many floats a vector has.
-struct Lanes;
+pub(crate) struct Lanes;
 
 impl WithSimd for Lanes {
     type Output = usize;
@@ -175,8 +175,8 @@ impl WithSimd for Multiply<'_> {
 }
 
 impl Multiply<'_> {
-    /// With three vectors a row, three rows' sums fit in sixteen registers, and are enough to keep
-    /// two multipliers busy.
+    /// With three vectors a row, three rows' sums fit in sixteen registers, and are enough to keep two
+    /// multipliers busy.
     #[inline(always)]
     fn maxout<S: Simd>(mut self, simd: S) {
         let width = S::F32_LANES;
@@ -286,30 +286,7 @@ impl<'a, S: Simd, const V: usize> Panel<'a, S, V> {
                 .get(start..start + self.weights.len())
                 .unwrap_or(&[]);
         }
-        let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        // Four inputs at a time: the bounds are checked once for them.
-        let (fours, rest) = self.weights.as_chunks::<4>();
-        let quads = inputs.map(|input| input.as_chunks::<4>().0);
-        for (at, weights) in fours.iter().enumerate() {
-            let inputs = quads.map(|quads| quads.get(at).unwrap_or(&[0.0; 4]));
-            for (place, weights) in weights.iter().enumerate() {
-                for (sums, input) in sums.iter_mut().zip(&inputs) {
-                    let input = simd.splat_f32s(input[place]);
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum = simd.mul_add_e_f32s(input, *weight, *sum);
-                    }
-                }
-            }
-        }
-        let tails = inputs.map(|input| input.as_chunks::<4>().1);
-        for (at, weights) in rest.iter().enumerate() {
-            for (sums, input) in sums.iter_mut().zip(&tails) {
-                let input = simd.splat_f32s(input.get(at).copied().unwrap_or(0.0));
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum = simd.mul_add_e_f32s(input, *weight, *sum);
-                }
-            }
-        }
+        let mut sums = sums(simd, self.weights, inputs);
         for sums in &mut sums {
             for (sum, bias) in sums.iter_mut().zip(self.bias) {
                 *sum = simd.add_f32s(*sum, *bias);
@@ -319,76 +296,38 @@ impl<'a, S: Simd, const V: usize> Panel<'a, S, V> {
     }
 }
 
-/// Scales each row to mean 0 and variance 1 and then by weights of its own (Ba, Kiros and Hinton,
-/// "Layer normalization", 2016).
-#[derive(Debug)]
-pub(crate) struct Norm {
-    arch: Arch,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-/// Added to the variance, so that a row of equal numbers is not divided by zero.
-const LEAST_VARIANCE: f32 = 1e-8;
-
-impl Norm {
-    /// The weights of a layer.
-    pub(crate) fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
-        let arch = Arch::new();
-        Self { arch, scale, shift }
-    }
-
-    /// Normalizes rows; what they were made from, if given, is added after that.
-    pub(crate) fn rows(&self, rows: &mut [f32], residual: Option<&[f32]>) {
-        self.arch.dispatch(|| {
-            let width = self.scale.len();
-            let mut residual = residual.map(|rows| rows.chunks_exact(width));
-            for row in rows.chunks_exact_mut(width) {
-                self.row(row);
-                if let Some(before) = residual.as_mut().and_then(Iterator::next) {
-                    row.iter_mut()
-                        .zip(before)
-                        .for_each(|(to, from)| *to += from);
+/// The sums of the products of some rows with weights, which are listed input by input.
+#[inline(always)]
+pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    weights: &[[S::f32s; V]],
+    inputs: [&[f32]; R],
+) -> [[S::f32s; V]; R] {
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    // Four inputs at a time: the bounds are checked once for them.
+    let (fours, rest) = weights.as_chunks::<4>();
+    for (at, weights) in fours.iter().enumerate() {
+        let mut quads = [&[0.0; 4]; R];
+        for (quad, input) in quads.iter_mut().zip(&inputs) {
+            *quad = input.as_chunks::<4>().0.get(at).unwrap_or(&[0.0; 4]);
+        }
+        for (place, weights) in weights.iter().enumerate() {
+            for (sums, quad) in sums.iter_mut().zip(&quads) {
+                let input = simd.splat_f32s(quad[place]);
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add_e_f32s(input, *weight, *sum);
                 }
             }
-        });
-    }
-
-    #[inline(always)]
-    fn row(&self, row: &mut [f32]) {
-        let count = row.len() as f32;
-        let mean = sum(row, |x| x) / count;
-        let variance = sum(row, |x| (x - mean) * (x - mean)) / count + LEAST_VARIANCE;
-        let factor = 1.0 / variance.sqrt();
-        for (x, (scale, shift)) in row.iter_mut().zip(self.scale.iter().zip(&self.shift)) {
-            *x = (*x - mean) * factor * scale + shift;
         }
     }
-}
-
-/// A sum in eight parts, which the compiler can keep in vectors.
-#[inline(always)]
-fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut parts = [0.0f32; 8];
-    let (chunks, rest) = row.as_chunks::<8>();
-    for chunk in chunks {
-        parts
-            .iter_mut()
-            .zip(chunk)
-            .for_each(|(part, x)| *part += term(*x));
-    }
-    parts.iter().sum::<f32>() + rest.iter().map(|x| term(*x)).sum::<f32>()
-}
-
-/// The inner product of two rows.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut parts = [0.0f32; 8];
-    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (a, b) in a.iter().zip(b) {
-        for (part, (a, b)) in parts.iter_mut().zip(a.iter().zip(b)) {
-            *part += a * b;
+    for (at, weights) in rest.iter().enumerate() {
+        for (sums, input) in sums.iter_mut().zip(&inputs) {
+            let input = input.as_chunks::<4>().1.get(at).copied().unwrap_or(0.0);
+            let input = simd.splat_f32s(input);
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = simd.mul_add_e_f32s(input, *weight, *sum);
+            }
         }
     }
-    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
-    parts.iter().sum::<f32>() + rest
+    sums
 }

@@ -8,14 +8,17 @@
 //! |---|---|
 //! | `tokenizer`, `specials`, `affix`, `pattern` | text into tokens |
 //! | `vocabulary`, `hash`, `unicode` | words into numbers |
-//! | `vectors`, `encoder`, `kernel` | tokens into vectors |
+//! | `vectors`, `encoder`, `convolution`, `kernel`, `norm` | tokens into vectors |
 //! | `decoder`, `label` | vectors into entities |
+//! | `reading` | in pieces, on some threads |
 //! | `model`, `msgpack`, `error` | the files of a model |
 //!
 //! Promises:
 //! - Reading never fails or panics, whatever the text, and takes time and memory linear in its
 //!   length: no step looks further than some characters or some tokens. The network works in
 //!   pieces of a thousand tokens; the entities are those of the whole text.
+//! - It reads on the thread that it is called on, and on others only if it is told to
+//!   ([`Ner::on_threads`]).
 //! - Entities do not overlap and come in order.
 //! - The same text gives the same entities, whatever was read before and on whatever thread.
 //! - No text is logged, and none is in an error. Some thousand of the words that were read last are
@@ -30,6 +33,7 @@
 #![warn(missing_docs)]
 
 mod affix;
+mod convolution;
 mod decoder;
 mod encoder;
 mod error;
@@ -38,7 +42,9 @@ mod kernel;
 mod label;
 mod model;
 mod msgpack;
+mod norm;
 mod pattern;
+mod reading;
 mod specials;
 mod tokenizer;
 mod unicode;
@@ -53,14 +59,11 @@ pub use error::NerError;
 pub use label::Label;
 
 use decoder::{Decoder, State};
-use encoder::{Encoder, Word};
+use encoder::Encoder;
 use error::Problem;
 use model::Model;
+use reading::{PIECE, Reader};
 use tokenizer::{Token, Tokenizer};
-
-/// The network works on this many tokens at a time: enough that the four tokens computed twice at
-/// either end don't matter, few enough that all stays in the processor's cache.
-const PIECE: usize = 1_024;
 
 /// A named entity in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub struct Entity {
 #[derive(Debug, Clone)]
 pub struct Ner {
     layers: Arc<Layers>,
+    threads: usize,
 }
 
 #[derive(Debug)]
@@ -101,7 +105,16 @@ impl Ner {
                 encoder: Encoder::load(folder, &model)?,
                 decoder: Decoder::load(folder, &model)?,
             }),
+            threads: 1,
         })
+    }
+
+    /// The same, reading on up to this many threads at once: long texts, and many short ones. What
+    /// is found is the same.
+    #[must_use]
+    pub fn on_threads(self, threads: usize) -> Self {
+        let threads = threads.max(1);
+        Self { threads, ..self }
     }
 
     /// Which model it is, with its version, such as `en_core_web_md 3.8.0`.
@@ -123,13 +136,19 @@ impl Ner {
     /// The entities of each of several texts, which know nothing of each other. Together they take
     /// less time than one by one if they are short.
     pub fn entities_of(&self, texts: &[&str]) -> Vec<Vec<Entity>> {
-        self.layers.entities_of(texts, PIECE)
+        self.layers.entities_of(texts, PIECE, self.threads)
     }
 }
 
 impl Layers {
     /// Takes texts together until they have enough tokens.
-    fn entities_of(&self, texts: &[&str], piece: usize) -> Vec<Vec<Entity>> {
+    fn entities_of(&self, texts: &[&str], piece: usize, threads: usize) -> Vec<Vec<Entity>> {
+        let reader = Reader {
+            encoder: &self.encoder,
+            decoder: &self.decoder,
+            threads,
+            piece,
+        };
         let mut entities = Vec::with_capacity(texts.len());
         let mut waiting: Vec<(&str, Vec<Token>)> = Vec::new();
         let mut tokens = 0;
@@ -137,69 +156,15 @@ impl Layers {
             let cut = self.tokenizer.tokenize(text);
             tokens += cut.len();
             waiting.push((text, cut));
-            if tokens >= piece {
-                self.read(&waiting, piece, &mut entities);
+            if tokens >= reader.enough() || waiting.len() + entities.len() == texts.len() {
+                let read = reader.read(&waiting);
+                let texts = waiting.iter().zip(&read);
+                entities.extend(texts.map(|((text, tokens), state)| places(text, tokens, state)));
                 waiting.clear();
                 tokens = 0;
             }
         }
-        self.read(&waiting, piece, &mut entities);
         entities
-    }
-
-    /// Reads texts together; none but the last may be long.
-    fn read(&self, texts: &[(&str, Vec<Token>)], piece: usize, entities: &mut Vec<Vec<Entity>>) {
-        let short = texts.iter().take_while(|(_, tokens)| tokens.len() <= piece);
-        let together: Vec<_> = short
-            .map(|(text, tokens)| (*text, tokens.as_slice()))
-            .collect();
-        let words = self.encoder.words(&together);
-        let mut words = words.as_slice();
-        for (text, tokens) in &together {
-            let (own, rest) = words.split_at(tokens.len().min(words.len()));
-            let mut state = State::default();
-            self.step(&mut state, own, 0..own.len(), true);
-            entities.push(places(text, tokens, &state));
-            words = rest;
-        }
-        for (text, tokens) in texts.iter().skip(together.len()) {
-            entities.push(self.read_long(text, tokens, piece));
-        }
-    }
-
-    /// Reads a text in pieces, which overlap by what the encoder sees to either side.
-    fn read_long(&self, text: &str, tokens: &[Token], piece: usize) -> Vec<Entity> {
-        let mut state = State::default();
-        let reach = self.encoder.reach();
-        let mut start = 0;
-        while start < tokens.len() {
-            let end = (start + piece).min(tokens.len());
-            let from = start.saturating_sub(reach);
-            let to = (end + reach).min(tokens.len());
-            let words = self
-                .encoder
-                .words(&[(text, tokens.get(from..to).unwrap_or(&[]))]);
-            self.step(
-                &mut state,
-                &words,
-                start - from..end - from,
-                end == tokens.len(),
-            );
-            start = end;
-        }
-        places(text, tokens, &state)
-    }
-
-    /// Reads a range of words; `last` says that no more follow.
-    fn step(&self, state: &mut State, words: &[Arc<Word>], range: Range<usize>, last: bool) {
-        let vectors = self.encoder.encode(words, range.clone());
-        let blank = words
-            .get(range)
-            .unwrap_or(&[])
-            .iter()
-            .map(|word| word.blank);
-        let blank: Vec<_> = blank.collect();
-        self.decoder.read(state, &vectors, &blank, last);
     }
 }
 
@@ -256,13 +221,12 @@ mod tests {
             "On March 3rd, Rosa de la Cruz of Blue Harbor Bank paid $1,200 in New York City, \
             and the World Health Organization sent Dr. Wei Nowak to Lake Michigan for two weeks. "
                 .repeat(3);
-        let all = ner.layers.entities_of(&[&text], usize::MAX / 2);
+        let all = ner.layers.entities_of(&[&text], usize::MAX / 2, 1);
         let whole = all.first().unwrap();
         assert!(whole.len() > 10);
         for piece in 1..30 {
-            let pieces = ner
-                .layers
-                .entities_of(&["Hello Wei", &text, "", "Bye"], piece);
+            let texts = ["Hello Wei", &text, "", "Bye"];
+            let pieces = ner.layers.entities_of(&texts, piece, piece % 4 + 1);
             assert_eq!(pieces.len(), 4);
             assert_eq!(&pieces[1], whole, "pieces of {piece}");
             assert_eq!(pieces[0], ner.entities("Hello Wei"));

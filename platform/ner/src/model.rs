@@ -142,7 +142,9 @@ impl Model {
             .sum();
         let vector = self.vectors.as_ref().and_then(|array| array.shape.first());
         let embedded = embedded + vector.unwrap_or(&0);
-        let mut fits = self
+        // Whole vectors of any processor.
+        let mut fits = width > 0 && width.is_multiple_of(16);
+        fits &= self
             .tables
             .iter()
             .all(|table| table.rows.shape.first() > Some(&0));

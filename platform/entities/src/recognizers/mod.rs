@@ -25,6 +25,8 @@ mod user;
 mod vehicle;
 mod zip;
 
+pub(crate) use address::is_street_kind;
+
 use std::ops::Range;
 
 use colloquy_ner::Entity;
@@ -33,6 +35,7 @@ use crate::context::Context;
 use crate::entity::{Candidate, Part, score, types};
 use crate::numbers::{self, Number};
 use crate::overlap::Taken;
+use crate::parallel::side_by_side;
 use crate::runs::{self, Run};
 use crate::text::{Conversation, Strand};
 
@@ -254,14 +257,17 @@ impl Found {
     }
 }
 
-/// What all recognizers claim.
-pub(crate) fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
-    let mut found = Found::default();
-    for recognizer in RECOGNIZERS {
-        found.recognizer = recognizer.name;
-        (recognizer.find)(scene, &mut found);
-    }
-    found.candidates
+/// What all recognizers claim, in their order.
+pub(crate) fn candidates(scene: &Scene<'_>, threads: usize) -> Vec<Candidate> {
+    let claims = side_by_side(threads, RECOGNIZERS.len(), |at| {
+        let mut found = Found::default();
+        if let Some(recognizer) = RECOGNIZERS.get(at) {
+            found.recognizer = recognizer.name;
+            (recognizer.find)(scene, &mut found);
+        }
+        found.candidates
+    });
+    claims.into_iter().flatten().collect()
 }
 
 /// Tags what is left of long runs of digits: whatever they are, they are read out one by one.

@@ -36,7 +36,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 _ => false,
             };
             let entity_type = if person { types::PERSON } else { entity_type };
-            if is_likely(named, entity_type, start == 0) {
+            if is_likely(named, entity_type, begins(text, start)) {
                 let part = Part { turn, start, end };
                 let value = named.to_lowercase();
                 found.add_parts(vec![part], entity_type, value, score::MODEL);
@@ -64,7 +64,7 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     let mut named = text.get(entity.bytes.clone())?;
     let cut = ['\n', '|', '<', '\t'];
     let within = if entity.label == Label::Person {
-        &[" / ", ": ", ", ", " - ", " ("][..]
+        &[" / ", ": ", ":\"", ", ", " - ", " (", " Apt", " Suite"][..]
     } else if entity.label == Label::Organization {
         &[" to "][..]
     } else {
@@ -124,6 +124,96 @@ fn is_name(named: &str) -> bool {
         || (count == 1 && words::is_given_name(&named.to_lowercase())))
 }
 
+/// Whether a sentence or a line begins at a place, so that a capital says nothing there.
+fn begins(text: &str, start: usize) -> bool {
+    let before = text.get(..start).unwrap_or("");
+    let light = |c: char| c != '\n' && !c.is_alphanumeric() && !matches!(c, '.' | '?' | '!' | ':');
+    let before = before.trim_end_matches(light);
+    before.is_empty() || before.ends_with(['\n', '.', '?', '!', ':'])
+}
+
+/// Words that say which kind of place a name is of, which may else be words only.
+fn is_place_kind(lower: &str) -> bool {
+    words::is_place_end(lower)
+        || matches!(
+            lower,
+            "park"
+                | "bridge"
+                | "river"
+                | "lake"
+                | "mountain"
+                | "mountains"
+                | "mount"
+                | "valley"
+                | "street"
+                | "road"
+                | "avenue"
+                | "boulevard"
+                | "lane"
+                | "drive"
+                | "court"
+                | "square"
+                | "house"
+                | "tower"
+                | "hall"
+                | "building"
+                | "airport"
+                | "station"
+                | "center"
+                | "centre"
+                | "hill"
+                | "hills"
+                | "coast"
+                | "sea"
+                | "ocean"
+                | "gulf"
+                | "canyon"
+                | "desert"
+                | "forest"
+                | "falls"
+                | "state"
+                | "states"
+                | "kingdom"
+                | "east"
+                | "west"
+                | "north"
+                | "south"
+                | "new"
+                | "port"
+                | "fort"
+                | "st"
+                | "highway"
+                | "freeway"
+                | "stadium"
+                | "palace"
+                | "castle"
+                | "cape"
+                | "creek"
+                | "heights"
+                | "village"
+                | "town"
+                | "harbor"
+                | "harbour"
+                | "peninsula"
+                | "africa"
+                | "america"
+                | "hotel"
+                | "plaza"
+                | "territory"
+                | "territories"
+                | "province"
+                | "district"
+                | "region"
+                | "mall"
+                | "hospital"
+                | "church"
+                | "camp"
+                | "lakes"
+                | "point"
+                | "side"
+        )
+}
+
 /// Whether the name may be one.
 fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
     if named.len() > LONGEST_NAME {
@@ -147,7 +237,15 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         let cased = named.chars().any(char::is_uppercase);
         let said = entity_type == types::ORGANIZATION && english && !cased;
         let address = entity_type == types::PERSON && named.contains('@');
-        return !said && !address;
+        // "Continental Breakfast", "Gold Member": words in capitals are no name.
+        let given = |word: &&str| words::is_given_name(word) || words::is_given_word(word);
+        let plain = english && entity_type == types::PERSON && !words.iter().any(given);
+        let kind = |word: &&str| is_place_kind(word);
+        let no_place = english
+            && entity_type == types::LOCATION
+            && !words::is_place(&lower)
+            && !words.iter().any(kind);
+        return !said && !address && !plain && !no_place;
     };
     let english = words::is_english(word);
     match entity_type {

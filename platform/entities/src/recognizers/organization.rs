@@ -25,6 +25,7 @@ static FORM: LazyLock<Regex> = LazyLock::new(|| {
         r"S\.L\.(?:L\.|N\.E\.?|P\.|U\.)?|S\.Coop\.|S\.Com\.|S\.C\.P\.?|S\. ?de R\. ?L\.|C\.V\.|Ltda\.?|Lda\.?|EIRELI|S/A|- ME|ME",
         r"N\.V\.|NV|B\.V\.|BV|VOF|CVBA|BVBA|VZW|AB|A/S|ApS|ASA|Oyj?|Kft\.?|Zrt\.?|Nyrt\.?|Bt\.?|d\.o\.o\.?|d\.d\.?|j\.t\.d\.|s\.r\.o\.|a\.s\.|sp\. z o\.o\.|Sp\. z o\.o\.|A\.Ş\.|Sdn Bhd|Tbk",
         r"Group|Holdings?|(?:and|&) (?:Sons|Daughters|Co(?:mpany)?|Partners|Associates|Brothers)|e (?:figli|Figli)|[ye] (?:asociados|Asociados)|& (?:Asociados|asociados)|et (?:Fils|fils|Associés)|Bros\.?|Brothers|Partners|Associates|Industries|Enterprises|Technologies|Logistics|Airlines|Airways|Bank|Insurance|University|Hospital|Foundation|Institute|Pharmacy|Hnos",
+        r"INC\.?|CORPORATION|CORP\.?|LTD\.?|LIMITED|(?:CO|Co)\.?,? ?(?:LTD|Ltd)\.?|CompanyLtd|COMPANYLTD|LP|Plc|p\.l\.c\.|N\.A\.|HOLDINGS?|GROUP|BANK|Banc(?:orp(?:oration)?|shares)|Trust|Fund|Bhd",
     ];
     let pattern = format!(r"[ ,-] ?(?:{})(?:[ .,;:?!)'\n]|$)", forms.join("|"));
     Regex::new(&pattern).expect("the constant pattern compiles")
@@ -102,6 +103,8 @@ fn by_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
             && !trimmed.trim_end_matches('.').contains('.')
             && hit.end() == content.text.len()
             && trimmed.len() > 6;
+        // "Corp.." ends a sentence, too.
+        let sentence = sentence || trimmed.ends_with("..");
         let end = hit.start() + trimmed.len() - usize::from(sentence);
         let part = Part {
             turn,
@@ -131,14 +134,52 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
     let gap = &text[before.end..next];
     let close = matches!(
         gap,
-        " " | "-" | " & " | "'" | "\u{2019}" | ". " | "." | " - "
+        " " | "-" | " & " | "&" | "'" | "\u{2019}" | ". " | "." | " - "
     ) || (gap == ", " && at < form && is_list(text, tokens, at..form))
         || (at == form && gap.starts_with([' ', ',', '-']));
     let capital = word.starts_with(char::is_uppercase);
     let lower = word.to_lowercase();
     let name = capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower);
     let sentence = gap == ". " && word.chars().count() > 2;
-    close && !sentence && (name || (is_joining(word) && at < form))
+    let parted = at < form && parts(text, tokens, at);
+    close && !sentence && !parted && (name || (is_joining(word) && at < form))
+}
+
+/// Whether what ends before a position is a name of its own: "Jane Hoare of Acme plc", "Serma SA
+/// and Acme Ltd", "Acme, and Blue Harbor Ltd".
+fn parts(text: &str, tokens: &[crate::text::Token], at: usize) -> bool {
+    let word = |at: usize| &text[tokens[at].start..tokens[at].end];
+    let back = |by: usize| at.checked_sub(by).map_or("", word).to_lowercase();
+    let gap = &text[tokens[at - 1].end..tokens[at].start];
+    if gap == ", " && word(at) == "and" {
+        return true;
+    }
+    match word(at) {
+        "of" => {
+            let person = words::is_given_name(&back(1)) || words::is_given_name(&back(2));
+            person || !words::is_english(&back(1))
+        }
+        "and" => is_legal_form(&back(1)),
+        _ => false,
+    }
+}
+
+/// Whether a word, in lower case, is a legal form that no name goes on behind.
+fn is_legal_form(lower: &str) -> bool {
+    matches!(
+        lower,
+        "inc"
+            | "lp"
+            | "llc"
+            | "ltd"
+            | "plc"
+            | "corp"
+            | "sa"
+            | "nv"
+            | "ag"
+            | "limited"
+            | "corporation"
+    )
 }
 
 /// Whether what follows a comma goes on as a list of partners: `Finzi, Zamengo e Santi SPA`, but
@@ -246,7 +287,9 @@ fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && matches!(strand.lower(at + 2), "and" | "y" | "e")
         && strand.gap(at + 2) == " "
         && strand.gap(at + 3) == " ";
-    if three && name(at) && name(at + 1) && name(at + 3) && strand.gap(at) != ", " {
+    // "our founders: Kleist, Khan and Barber" are three people.
+    let listed = strand.gap(at) == ": ";
+    if three && name(at) && name(at + 1) && name(at + 3) && strand.gap(at) != ", " && !listed {
         let surnames = [at, at + 1, at + 3]
             .iter()
             .filter(|at| words::is_surname(strand.lower(**at)))

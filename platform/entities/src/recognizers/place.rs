@@ -72,6 +72,15 @@ fn listed(strand: &Strand<'_>, at: usize) -> Option<usize> {
         }
     }
     let end = best?;
+    // "Buják Country Club" is one name.
+    let words_only = end - at > 1 && (at..end).all(|at| words::is_english(strand.lower(at)));
+    let within = at > 0
+        && strand.gap(at) == " "
+        && strand.raw(at - 1).starts_with(char::is_uppercase)
+        && !words::is_english(&strand.lower_any(at - 1));
+    if words_only && within {
+        return None;
+    }
     // "Jordan Miller" is a person, and so may be a lone word in small letters.
     let goes_on = strand.gap(end) == " "
         && strand.raw(end).starts_with(char::is_uppercase)
@@ -156,18 +165,37 @@ fn formed(strand: &Strand<'_>, at: usize) -> Option<usize> {
     }
     // A name that is no person's and no word, where a place is told.
     let told = strand.gap(at) == " "
-        && (strand.lower_before(at) == "in"
-            || (matches!(strand.lower_before(at), "from" | "to") && is_travel(strand, at, end)));
+        && (matches!(strand.lower_before(at), "in" | "city" | "town" | "village")
+            || (matches!(strand.lower_before(at), "from" | "to" | "at")
+                && is_travel(strand, at, end)));
     let unknown = !words::is_english(&lower)
         && !words::is_given_name(&lower)
         && words::month(&lower).is_none()
         && !words::is_weekday(&lower)
-        && !raw.chars().all(char::is_uppercase);
+        && (raw.chars().count() >= 5 || !raw.chars().all(char::is_uppercase) || lives(strand, at));
     (told && unknown && !person && !is_company(strand, at..end)).then_some(end)
 }
 
 fn is_company(strand: &Strand<'_>, at: std::ops::Range<usize>) -> bool {
     at.into_iter().any(|at| words::is_company(strand.lower(at)))
+}
+
+/// `lives in X`, `returned to X`: a word in capitals there is no acronym.
+fn lives(strand: &Strand<'_>, at: usize) -> bool {
+    let verb = at.checked_sub(2).map_or("", |at| strand.lower(at));
+    matches!(
+        verb,
+        "live"
+            | "lives"
+            | "lived"
+            | "living"
+            | "born"
+            | "based"
+            | "up"
+            | "flew"
+            | "returned"
+            | "moved"
+    )
 }
 
 /// `from X to Y`, `moved to X`, `travel to X`, `a flight to X`.
@@ -176,6 +204,12 @@ fn is_travel(strand: &Strand<'_>, at: usize, end: usize) -> bool {
     let verb = matches!(
         before,
         "moved"
+            | "here"
+            | "return"
+            | "returned"
+            | "returning"
+            | "originally"
+            | "arrived"
             | "move"
             | "moving"
             | "travel"

@@ -140,28 +140,9 @@ fn phrase(
 
 /// Words that open an answer.
 fn is_opening(word: &str) -> bool {
-    words::is_backchannel(word)
+    words::is_opening(word)
         || matches!(
             word,
-            "that"
-                | "s"
-                | "would"
-                | "be"
-                | "is"
-                | "my"
-                | "was"
-                | "well"
-                | "it"
-                | "the"
-                | "oh"
-                | "her"
-                | "his"
-                | "name"
-                | "password"
-                | "pin"
-                | "answer"
-                | "maiden"
-                | "dog"
-                | "cat"
+            "was" | "her" | "his" | "password" | "pin" | "answer" | "maiden" | "dog" | "cat"
         )
 }

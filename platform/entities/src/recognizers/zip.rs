@@ -15,6 +15,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 (Some((Topic::Zip, _)), 5 | 9) => score::CONTEXT,
                 (Some((Topic::Zip, Distance::Near)), 3..=9) => score::PARTIAL,
                 (_, 5 | 9) if follows_state(strand, run.at().start) => score::CONTEXT,
+                (_, 3..=6) if follows_town(strand, run.at().start) => score::LOOKS + 0.02,
                 _ => continue,
             };
             if !run.is_count(strand) && !run.is_year(strand) {
@@ -22,6 +23,28 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
         }
     }
+}
+
+/// `in Nieuwegein 3437`: right behind a place that is no word, where one is told.
+fn follows_town(strand: &Strand<'_>, at: usize) -> bool {
+    if strand.gap(at) != " " || !strand.number(at) || strand.gap(at + 1).starts_with([':', '%']) {
+        return false;
+    }
+    let unknown = !words::is_english(&strand.lower_any(at - 1))
+        && words::month(strand.lower(at - 1)).is_none()
+        && strand.raw(at - 1).chars().count() >= 3;
+    let name = |at: usize| strand.raw(at).starts_with(char::is_uppercase);
+    let told = |at: usize| matches!(strand.lower(at), "in" | "near");
+    let counted = words::is_unit(strand.lower(at + 1)) && strand.gap(at + 1) == " ";
+    unknown
+        && name(at - 1)
+        && !counted
+        && (1..=3).any(|words| {
+            let Some(led) = (at - 1).checked_sub(words) else {
+                return false;
+            };
+            told(led) && (led + 1..at).all(|at| name(at) && strand.gap(at) == " ")
+        })
 }
 
 fn follows_state(strand: &Strand<'_>, at: usize) -> bool {

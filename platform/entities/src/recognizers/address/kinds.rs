@@ -78,6 +78,7 @@ const BEFORE: &str = "via viale piazza piazzale corso largo vicolo strada borgo 
 const BEHIND: &str = "utca u út útja tér tere körút krt sor köz sétány rakpart fasor liget lejtő \
     gata gatan gate vei vej katu straße strasse str straat weg allee platz ring laan plein gasse \
     polku tie kuja kaari sokak sokağı sk cadde caddesi cad cd bulvarı blv mahallesi mah ulica cesta pot trg street \
+    tee maantee puiestee põik mnt pst rkp \
     avenue road ulice náměstí třída väg gränd allé plads vegur prospekt";
 
 /// What the kinds are, by the word in lower case.

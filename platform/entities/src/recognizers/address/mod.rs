@@ -4,9 +4,13 @@
 //! follows it, a unit, a postal code, a town, a country, belongs to it (`tail`). Asked for, an
 //! address also goes without the kind of street.
 
+mod block;
+mod boxes;
+mod foreign;
 mod kinds;
 mod streets;
 mod tail;
+mod unit;
 
 use std::ops::Range;
 
@@ -20,29 +24,84 @@ use streets::Streets;
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         let streets = Streets { reading };
-        let mut at = 0;
-        while at < reading.strand.len() {
-            let told =
-                |at: &Range<usize>| scene.context.near(&reading.strand, at) == Some(Topic::Address);
-            let sure = streets.any(at, told).map(|street| (street, score::FORM));
-            let plain = || {
-                streets
-                    .plain(at)
-                    .filter(told)
-                    .map(|street| (street, score::PARTIAL))
-            };
-            let lone = || streets.lone(at).map(|street| (street, score::LOOKS + 0.01));
-            let unit = || {
-                let end = tail::unit_alone(reading, at);
-                (end > at).then_some((at..end, score::LOOKS))
-            };
-            if let Some((street, score)) = sure.or_else(plain).or_else(lone).or_else(unit) {
+        let mut claims = Vec::new();
+        for at in 0..reading.strand.len() {
+            if let Some((street, score)) = street(scene, &streets, at) {
+                let start = streets.with_leading_unit(street.start);
                 let end = tail::end(scene, reading, street.end);
-                add(reading, street.start..end, score, found);
+                let block = block::block_end(reading, end);
+                // Lines that close as those of an address do say that it is one.
+                let score = if block.is_some() {
+                    score.max(score::CONTEXT)
+                } else {
+                    score
+                };
+                let end = block.unwrap_or_else(|| corner_end(reading, start, end));
+                claims.push((start..end, score));
             }
-            at += 1;
+        }
+        for (at, score) in united(claims) {
+            add(reading, at, score, found);
         }
     }
+}
+
+/// The street that is told by the word at a position, and how sure that is.
+fn street(scene: &Scene<'_>, streets: &Streets<'_>, at: usize) -> Option<(Range<usize>, f32)> {
+    let reading = streets.reading;
+    let told = |at: &Range<usize>| scene.context.near(&reading.strand, at) == Some(Topic::Address);
+    let sure = streets.any(at, told).map(|street| (street, score::FORM));
+    let plain = || {
+        let street = streets.plain(at).filter(told);
+        street.map(|street| (street, score::PARTIAL))
+    };
+    let lone = || streets.lone(at).map(|street| (street, score::LOOKS + 0.01));
+    let named = || {
+        streets
+            .named(at)
+            .map(|street| (street, score::MODEL + 0.01))
+    };
+    let unit = || {
+        let end = unit::unit_alone(reading, at);
+        (end > at).then_some((at..end, score::LOOKS))
+    };
+    sure.or_else(plain)
+        .or_else(lone)
+        .or_else(named)
+        .or_else(unit)
+}
+
+/// Claims that overlap are one address, as sure as the surest of them: "773 Gammelhavn 36" and
+/// the "Suite 4, 83623 Anholt" that follows.
+fn united(mut claims: Vec<(Range<usize>, f32)>) -> Vec<(Range<usize>, f32)> {
+    claims.sort_by_key(|(at, _)| (at.start, at.end));
+    let mut united: Vec<(Range<usize>, f32)> = Vec::with_capacity(claims.len());
+    for (at, score) in claims {
+        match united.last_mut() {
+            Some((last, surest))
+                if at.start < last.end && at.end.max(last.end) - last.start <= LONGEST =>
+            {
+                last.end = last.end.max(at.end);
+                *surest = surest.max(score);
+            }
+            _ => united.push((at, score)),
+        }
+    }
+    united
+}
+
+/// `the corner of Oak Street and Hill`: where the second street ends.
+fn corner_end(reading: &Reading<'_>, start: usize, end: usize) -> usize {
+    let strand = &reading.strand;
+    let corner = start >= 2 && strand.says(start - 2, &["corner", "of"]);
+    if !corner || strand.lower(end) != "and" || strand.gap(end) != " " {
+        return end;
+    }
+    let second = end + 1;
+    if !is_name_word(strand, second) || tie(strand, second) != Tie::Close {
+        return end;
+    }
+    name_end(strand, second, 3).max(end)
 }
 
 fn add(reading: &Reading<'_>, at: Range<usize>, score: f32, found: &mut Found) {
@@ -78,6 +137,14 @@ fn add(reading: &Reading<'_>, at: Range<usize>, score: f32, found: &mut Found) {
     found.add_parts(parts, types::STREET_ADDRESS, value, score);
 }
 
+/// No address has more words; a text that only looks like one after the other has no end.
+const LONGEST: usize = 40;
+
+/// Whether a word, in lower case, says that the name behind it is a street's: `Bulevardul`.
+pub(crate) fn is_street_kind(lower: &str) -> bool {
+    kinds::stands_before(lower)
+}
+
 /// What stands between two words of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tie {
@@ -95,9 +162,15 @@ enum Tie {
 fn tie(strand: &Strand<'_>, at: usize) -> Tie {
     let gap = strand.gap(at);
     if strand.is_line_break(at) {
-        let light = gap
+        // A line of a quoted letter begins with its sign: "> 12 Main Street".
+        let (before, after) = gap.split_at(gap.find('\n').unwrap_or(0));
+        let light = before
             .chars()
-            .all(|c| c.is_whitespace() || matches!(c, ',' | '.' | ')'));
+            .all(|c| c.is_whitespace() || matches!(c, ',' | '.' | ')'))
+            && after
+                .chars()
+                .all(|c| c.is_whitespace() || matches!(c, ',' | '>' | '|' | '*' | '?' | '}' | '-'))
+            && !after.contains("- ");
         return if light { Tie::Line } else { Tie::None };
     }
     match gap {

@@ -1,13 +1,13 @@
 //! What belongs to an address behind its street: a unit, a town, a state, a postal code, a country.
 
-use super::streets::Streets;
-use super::{Tie, is_house_number, is_name_word, name_end, tie};
+use super::unit::{is_unit, unit};
+use super::{Tie, is_name_word, name_end, tie};
 use crate::recognizers::{Reading, Scene};
 use crate::text::Strand;
 use crate::words;
 
 /// The name of a town has at most this many words.
-const LONGEST_TOWN: usize = 4;
+pub(super) const LONGEST_TOWN: usize = 4;
 /// An address has at most so many parts behind its street.
 const MOST_PARTS: usize = 6;
 
@@ -22,11 +22,18 @@ pub(super) fn end(scene: &Scene<'_>, reading: &Reading<'_>, street: usize) -> us
     if direction && strand.gap(end) == " " {
         end += 1;
     }
+    // Whether a postal code ends what was read: a number in the next line is none of the address.
+    let mut coded = street > 0 && strand.number(street - 1) && strand.raw(street - 1).len() == 5;
     for _ in 0..MOST_PARTS {
+        let digits = strand.raw(end).starts_with(|c: char| c.is_ascii_digit());
+        if coded && digits && strand.is_line_break(end) {
+            break;
+        }
         let next = part(scene, reading, end);
         if next == end {
             break;
         }
+        coded = unit(reading, end) == end && strand.number(next - 1);
         end = next;
     }
     end
@@ -61,9 +68,15 @@ fn part(scene: &Scene<'_>, reading: &Reading<'_>, at: usize) -> usize {
     // Behind a postal code stands its town.
     let coded = at > 0
         && (strand.number(at - 1) && strand.raw(at - 1).len() >= 3 || is_mixed(strand.raw(at - 1)));
-    if tied == Tie::Close && coded {
-        let end = name_end(strand, at, LONGEST_TOWN);
-        if end > at && closes(strand, end) && !words::is_common(strand.lower(at)) {
+    // And behind a unit: "Suite 149 Velika Nedelja".
+    let united = at >= 2 && strand.gap(at - 1).len() <= 2 && is_unit(strand.lower(at - 2));
+    if tied == Tie::Close && (coded || united) {
+        let most = LONGEST_TOWN + usize::from(united);
+        let end = name_end(strand, at, most);
+        // A country behind the town closes it.
+        let country = (at + 1..end).any(|from| is_known(strand, from, end));
+        let ends = closes(strand, end) || (united && country);
+        if end > at && ends && !words::is_common(strand.lower(at)) {
             return with_state(strand, end);
         }
     }
@@ -73,85 +86,6 @@ fn part(scene: &Scene<'_>, reading: &Reading<'_>, at: usize) -> usize {
         return postcode(reading, at + 1);
     }
     town(scene, reading, at, tied)
-}
-
-/// `Apt 4B`, `unit twelve`, `#5`, `2. th`, `Wohnung 3`.
-fn unit(reading: &Reading<'_>, at: usize) -> usize {
-    let strand = &reading.strand;
-    let mut next = at;
-    while matches!(
-        strand.lower(next),
-        "apartment"
-            | "apt"
-            | "unit"
-            | "suite"
-            | "ste"
-            | "floor"
-            | "number"
-            | "room"
-            | "lot"
-            | "flat"
-            | "app"
-            | "appt"
-            | "appartamento"
-            | "piso"
-            | "puerta"
-            | "depto"
-            | "dpto"
-            | "interior"
-            | "int"
-            | "edif"
-            | "bloco"
-            | "apto"
-            | "lgh"
-            | "bus"
-            | "bte"
-            | "wohnung"
-            | "etg"
-            | "byt"
-            | "daire"
-            | "box"
-            | "rm"
-            | "fl"
-            | "bldg"
-            | "building"
-            | "block"
-    ) && (next > at || tie(strand, next) != Tie::None)
-    {
-        next += 1;
-    }
-    if next == at && !strand.gap(at).contains('#') {
-        return at;
-    }
-    let mut end = Streets { reading }.numbers_at(next);
-    let raw = strand.raw(end);
-    let code = raw.len() <= 4
-        && raw
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    let house = end == next && is_house_number(raw);
-    if !raw.is_empty()
-        && (code || house)
-        && (end == next || raw.len() == 1)
-        && tie(strand, end) != Tie::None
-    {
-        end += 1;
-    }
-    if end == next { at } else { end }
-}
-
-/// Where a unit ends that stands alone: `Apt. 12`, `Suite 300`.
-pub(super) fn unit_alone(reading: &Reading<'_>, at: usize) -> usize {
-    let strand = &reading.strand;
-    let named = matches!(
-        strand.lower(at),
-        "apt" | "suite" | "ste" | "apartment" | "flat"
-    );
-    let capital = strand.raw(at).starts_with(char::is_uppercase) || strand.lower(at) == "apt";
-    let tied = matches!(strand.gap(at + 1), " " | ". " | " #");
-    let number = at + 1;
-    let fits = named && capital && tied && is_house_number(strand.raw(number));
-    if fits { number + 1 } else { at }
 }
 
 /// Where a town ends that starts at a position, with what follows of state and postal code.
@@ -198,7 +132,7 @@ fn town(scene: &Scene<'_>, reading: &Reading<'_>, at: usize, tied: Tie) -> usize
 }
 
 /// Whether the sentence or the line ends where a name does, or a comma does.
-fn closes(strand: &Strand<'_>, end: usize) -> bool {
+pub(super) fn closes(strand: &Strand<'_>, end: usize) -> bool {
     match strand.gap(end) {
         "\n" => true,
         " / " | " (" => true,
@@ -261,7 +195,7 @@ fn with_state(strand: &Strand<'_>, at: usize) -> usize {
 }
 
 /// Whether the words are a place of the list.
-fn is_known(strand: &Strand<'_>, at: usize, end: usize) -> bool {
+pub(super) fn is_known(strand: &Strand<'_>, at: usize, end: usize) -> bool {
     if !is_name_word(strand, at) && strand.is_cased(at) {
         return false;
     }

@@ -3,9 +3,13 @@
 //! Names are wanted precisely. A weak cue ("this is", "thanks") needs a word in capitals that is
 //! no common word; only a strong one ("my name is") believes a word in small letters.
 
-use std::collections::HashMap;
+mod cues;
+mod told;
+
 use std::ops::Range;
-use std::sync::LazyLock;
+
+use cues::{CUES_BY_WORD, Strength};
+use told::{doer, enumerated, with_initial};
 
 use super::{Found, Reading, Scene};
 use crate::context::{Distance, Topic};
@@ -15,140 +19,6 @@ use crate::words;
 
 /// A name has at most this many words.
 const LONGEST_NAME: usize = 5;
-
-/// What a cue asks of the word behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Strength {
-    /// Any word that is not common.
-    Strong,
-    /// A word in capitals that is not common.
-    Weak,
-    /// A word in capitals that is no word of English and no place.
-    Named,
-    /// A given name, or two words in capitals.
-    Faint,
-}
-
-/// The cues.
-const CUES: &[(&[&str], Strength)] = &[
-    (&["my", "name", "is"], Strength::Strong),
-    (&["my", "name", "s"], Strength::Strong),
-    (&["my", "first", "name", "is"], Strength::Strong),
-    (&["my", "last", "name", "is"], Strength::Strong),
-    (&["my", "full", "name", "is"], Strength::Strong),
-    (&["first", "name", "is"], Strength::Strong),
-    (&["last", "name", "is"], Strength::Strong),
-    (&["first", "name"], Strength::Weak),
-    (&["last", "name"], Strength::Weak),
-    (&["surname", "is"], Strength::Strong),
-    (&["the", "name", "is"], Strength::Strong),
-    (&["the", "name", "of"], Strength::Weak),
-    (&["under", "the", "name"], Strength::Strong),
-    (&["name", "s"], Strength::Weak),
-    (&["name", "is"], Strength::Weak),
-    (&["under"], Strength::Faint),
-    (&["speaking", "with"], Strength::Weak),
-    (&["speaking", "to"], Strength::Weak),
-    (&["speak", "with"], Strength::Weak),
-    (&["speak", "to"], Strength::Weak),
-    (&["talk", "to"], Strength::Weak),
-    (&["talking", "to"], Strength::Weak),
-    (&["talking", "with"], Strength::Weak),
-    (&["this", "is"], Strength::Weak),
-    (&["i", "m"], Strength::Weak),
-    (&["i", "am"], Strength::Weak),
-    (&["mr"], Strength::Weak),
-    (&["mrs"], Strength::Weak),
-    (&["ms"], Strength::Weak),
-    (&["mister"], Strength::Weak),
-    (&["missus"], Strength::Weak),
-    (&["miss"], Strength::Weak),
-    (&["dr"], Strength::Weak),
-    (&["doctor"], Strength::Weak),
-    (&["professor"], Strength::Weak),
-    (&["thanks"], Strength::Weak),
-    (&["thank", "you"], Strength::Weak),
-    (&["thanks", "again"], Strength::Weak),
-    (&["hi"], Strength::Weak),
-    (&["hello"], Strength::Weak),
-    (&["hey"], Strength::Weak),
-    (&["good", "morning"], Strength::Weak),
-    (&["good", "afternoon"], Strength::Weak),
-    (&["good", "evening"], Strength::Weak),
-    (&["goodbye"], Strength::Weak),
-    (&["bye"], Strength::Weak),
-    (&["dear"], Strength::Weak),
-    (&["tell"], Strength::Named),
-    (&["told"], Strength::Named),
-    (&["ask"], Strength::Named),
-    (&["asked"], Strength::Named),
-    (&["call"], Strength::Named),
-    (&["met"], Strength::Named),
-    (&["meet"], Strength::Named),
-    (&["invite"], Strength::Named),
-    (&["inform"], Strength::Named),
-    (&["remind"], Strength::Named),
-    (&["hire"], Strength::Named),
-    (&["friend"], Strength::Named),
-    (&["father"], Strength::Named),
-    (&["mother"], Strength::Named),
-    (&["brother"], Strength::Named),
-    (&["sister"], Strength::Named),
-    (&["patient"], Strength::Named),
-    (&["client"], Strength::Named),
-    (&["neighbor"], Strength::Named),
-    (&["neighbour"], Strength::Named),
-    (&["boss"], Strength::Named),
-    (&["wife"], Strength::Named),
-    (&["husband"], Strength::Named),
-    (&["son"], Strength::Named),
-    (&["daughter"], Strength::Named),
-    (&["spoke", "to"], Strength::Named),
-    (&["spoke", "with"], Strength::Named),
-    (&["regards"], Strength::Named),
-    (&["sincerely"], Strength::Named),
-    (&["okay"], Strength::Named),
-    (&["ok"], Strength::Named),
-    (&["attn"], Strength::Named),
-    (&["name"], Strength::Named),
-    (&["welcome"], Strength::Faint),
-    (&["sorry"], Strength::Faint),
-    (&["it", "s"], Strength::Faint),
-    (&["it", "is"], Strength::Faint),
-    (&["is", "this"], Strength::Faint),
-    (&["called"], Strength::Faint),
-    (&["named"], Strength::Faint),
-    (&["wife"], Strength::Faint),
-    (&["husband"], Strength::Faint),
-    (&["son"], Strength::Faint),
-    (&["daughter"], Strength::Faint),
-    (&["manager"], Strength::Faint),
-    (&["supervisor"], Strength::Faint),
-    (&["colleague"], Strength::Faint),
-    (&["okay"], Strength::Faint),
-    (&["alright"], Strength::Faint),
-    (&["perfect"], Strength::Faint),
-    (&["great"], Strength::Faint),
-    (&["yes"], Strength::Faint),
-    (&["and"], Strength::Faint),
-    (&["with"], Strength::Faint),
-    (&["for"], Strength::Faint),
-    (&["from"], Strength::Faint),
-];
-
-/// The words of a cue after the first, and what it asks.
-type Rest = (&'static [&'static str], Strength);
-
-/// The cues by their first word.
-static CUES_BY_WORD: LazyLock<HashMap<&'static str, Vec<Rest>>> = LazyLock::new(|| {
-    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::new();
-    for (cue, strength) in CUES {
-        if let [first, rest @ ..] = *cue {
-            map.entry(first).or_default().push((rest, *strength));
-        }
-    }
-    map
-});
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
@@ -161,7 +31,10 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
             before_cue(strand, at, found);
             full_name(strand, at, found);
-            if strand.starts_turn(at) {
+            doer(strand, at, found);
+            enumerated(strand, at, found);
+            with_initial(strand, at, found);
+            if strand.starts_turn(at) || strand.gap(at).contains('?') {
                 in_answer(scene, strand, at, found);
             }
         }
@@ -236,8 +109,9 @@ fn before_cue(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let cue = matches!(strand.lower(at + 1), "speaking" | "here") && strand.gap(at + 1) == " ";
     if cue
         && !words::is_common(strand.lower(at))
-        && name(strand, at, false) == Some(at + 1)
-        && (words::is_given_name(strand.lower(at)) || strand.starts_turn(at))
+        && name(strand, at, !strand.is_cased(at)) == Some(at + 1)
+        && (words::is_given_name(strand.lower(at))
+            || (strand.starts_turn(at) && strand.is_cased(at)))
     {
         add(strand, at..at + 1, score::CONTEXT, found);
     }
@@ -249,7 +123,16 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
     if example || !words::is_given_name(strand.lower(at)) {
         return;
     }
-    let Some(end) = name(strand, at, false) else {
+    // Without capitals, a surname behind the given name says that it is one.
+    let uncased = !strand.is_cased(at)
+        && strand.gap(at + 1) == " "
+        && (words::is_surname(&strand.lower_any(at + 1))
+            || !words::is_english(&strand.lower_any(at + 1)))
+        && strand.lower(at + 1).len() >= 3
+        && !words::is_place(&strand.lower_any(at + 1))
+        && !matches!(strand.lower(at + 1), "ltd" | "inc" | "llc" | "plc" | "gmbh")
+        && strand.gap(at + 2) != ".";
+    let Some(end) = name(strand, at, uncased) else {
         return;
     };
     // "Sierra Leone" and "Emily Ville" are places.
@@ -293,28 +176,10 @@ fn in_answer(scene: &Scene<'_>, strand: &Strand<'_>, turn: usize, found: &mut Fo
 
 /// Words that open an answer.
 fn is_opening(word: &str) -> bool {
-    words::is_backchannel(word)
+    words::is_opening(word)
         || matches!(
             word,
-            "that"
-                | "s"
-                | "would"
-                | "be"
-                | "is"
-                | "my"
-                | "name"
-                | "first"
-                | "last"
-                | "well"
-                | "of"
-                | "course"
-                | "the"
-                | "it"
-                | "hi"
-                | "hello"
-                | "oh"
-                | "full"
-                | "mine"
+            "first" | "last" | "of" | "course" | "hi" | "hello" | "full" | "mine"
         )
 }
 
@@ -348,7 +213,8 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
         if apostrophe && (!is_capital(raw) || strand.raw(end - 1).len() > 2) {
             break;
         }
-        let word = fits(raw) && (is_capital(raw) || !capital) && !words::is_common(lower);
+        let unit = is_unit(lower) && strand.raw(next).starts_with(|c: char| c.is_ascii_digit());
+        let word = fits(raw) && (is_capital(raw) || !capital) && !words::is_common(lower) && !unit;
         if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
             break;
         }
@@ -366,6 +232,14 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
     }
     let company = (at..=end).any(|at| words::is_company(strand.lower(at)) && strand.gap(at) == " ");
     (!company).then_some(end)
+}
+
+/// What of a building is numbered; behind a name it begins an address.
+fn is_unit(lower: &str) -> bool {
+    matches!(
+        lower,
+        "apt" | "apartment" | "suite" | "ste" | "unit" | "flat"
+    )
 }
 
 fn is_capital(raw: &str) -> bool {
@@ -397,11 +271,7 @@ fn is_particle(word: &str) -> bool {
 /// Peoples and faiths: `I'm American`.
 fn is_group(word: &str) -> bool {
     let ending = ["can", "ian", "ish", "ese", "istani", "lim", "lic"];
-    ending.iter().any(|ending| word.ends_with(ending))
-        || matches!(
-            word,
-            "french" | "german" | "dutch" | "greek" | "swiss" | "jewish"
-        )
+    ending.iter().any(|ending| word.ends_with(ending)) || super::group::is_group(word)
 }
 
 /// Two words in capitals of which the first is a given name.

@@ -1,10 +1,14 @@
-//! Titles before names: `Mr.`, `Dr.`, `Frau`.
+//! Titles before names: `Mr.`, `Dr.`, `Frau`; and occupations where they stand as a title does: in
+//! a line of their own below a name, or between commas behind it.
+
+mod occupation;
 
 use super::{Found, Scene};
 use crate::entity::{score, types};
 use crate::words;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
+    occupation::find(scene, found);
     for reading in &scene.readings {
         let strand = &reading.strand;
         for at in 0..strand.len() {

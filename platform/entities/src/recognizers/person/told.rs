@@ -1,0 +1,181 @@
+//! Names that are known by what is told of them, by their form, and by the names beside them.
+
+use super::{add, is_capital, is_group, is_name_char, name};
+use crate::entity::score;
+use crate::recognizers::Found;
+use crate::text::Strand;
+use crate::words;
+
+/// `Nurishat lives …`, `Thekla's daughter`: a name that is no word, of whom something is told that
+/// is told of people only.
+pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let verb = strand.gap(at + 1) == " "
+        && (does(strand.lower(at + 1)) || strand.says(at + 1, &["is", "from"]));
+    // Ann: "Who are you?"
+    let speech = strand
+        .gap(at + 1)
+        .trim_start_matches([':', ' '])
+        .starts_with(['"', '\u{201c}'])
+        && strand.gap(at + 1).starts_with(':');
+    // "gave Ann his address"
+    let given = matches!(strand.lower(at + 1), "his" | "her" | "their")
+        && strand.gap(at + 1) == " "
+        && matches!(
+            strand.lower_before(at),
+            "given" | "gave" | "told" | "sent" | "showed" | "handed" | "lent" | "gives"
+        );
+    let kin = strand.lower(at + 1) == "s"
+        && matches!(strand.gap(at + 1), "'" | "\u{2019}")
+        && is_kin(strand.lower(at + 2));
+    if !verb && !kin && !speech && !given {
+        return;
+    }
+    let raw = strand.raw(at);
+    let lower = strand.lower_any(at);
+    let unknown = !words::is_english(&lower)
+        && !words::is_place(&lower)
+        && !words::is_company(&lower)
+        && !words::is_acronym(&lower)
+        && !is_group(&lower);
+    let alone = strand.gap(at) != " " || !is_capital(strand.raw(at.wrapping_sub(1)));
+    let article = matches!(strand.lower_before(at), "the" | "a" | "an");
+    let capitals = raw.chars().count() > 3 && raw.chars().all(char::is_uppercase);
+    if unknown && alone && !article && !capitals && name(strand, at, false) == Some(at + 1) {
+        add(strand, at..at + 1, score::MODEL + 0.03, found);
+    }
+}
+
+/// `Breogan J. Orosco`: names that are no words, and a letter between them.
+pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let letter = strand.raw(at + 1);
+    let initial = letter.chars().count() == 1
+        && is_capital(letter)
+        && letter != "I"
+        && strand.gap(at + 1) == " "
+        && matches!(strand.gap(at + 2), " " | ". ");
+    if !initial {
+        return;
+    }
+    let named = |at: usize| {
+        let raw = strand.raw(at);
+        let lower = strand.lower_any(at);
+        let capitals = raw.chars().all(char::is_uppercase);
+        is_capital(raw)
+            && !capitals
+            && raw.chars().count() >= 2
+            && raw.chars().all(is_name_char)
+            && (!words::is_english(&lower) || words::is_given_word(&lower))
+            && !words::is_title(&lower)
+            && !words::is_company(&lower)
+    };
+    if named(at) && named(at + 2) {
+        add(strand, at..at + 3, score::MODEL + 0.03, found);
+    }
+}
+
+/// What only people do.
+fn does(verb: &str) -> bool {
+    matches!(
+        verb,
+        "lives"
+            | "lived"
+            | "shouted"
+            | "whispered"
+            | "smiled"
+            | "laughed"
+            | "cried"
+            | "married"
+            | "loves"
+            | "loved"
+            | "hates"
+            | "hated"
+            | "thinks"
+            | "thought"
+            | "feels"
+            | "felt"
+            | "knows"
+            | "knew"
+            | "listened"
+            | "died"
+            | "sang"
+            | "sings"
+            | "wrote"
+            | "grew"
+            | "replied"
+            | "whose"
+            | "who"
+    )
+}
+
+/// Whom only people have.
+fn is_kin(word: &str) -> bool {
+    matches!(
+        word,
+        "kid"
+            | "kids"
+            | "child"
+            | "children"
+            | "son"
+            | "daughter"
+            | "wife"
+            | "husband"
+            | "mother"
+            | "father"
+            | "mom"
+            | "mum"
+            | "dad"
+            | "brother"
+            | "sister"
+            | "friend"
+            | "boss"
+            | "birthday"
+            | "wedding"
+            | "family"
+            | "parents"
+            | "uncle"
+            | "aunt"
+            | "cousin"
+            | "girlfriend"
+            | "boyfriend"
+            | "fiance"
+            | "fiancee"
+            | "grandmother"
+            | "grandfather"
+    )
+}
+
+/// `Wiola, Maria, Lauren and John`: names in a row, at least half of which are given names.
+pub(super) fn enumerated(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let item = |at: usize| {
+        let raw = strand.raw(at);
+        is_capital(raw) && raw.chars().count() >= 2 && raw.chars().all(is_name_char)
+    };
+    let tied = |at: usize| strand.gap(at) == ", ";
+    // Each list is read once, from its first word.
+    if !item(at) || !tied(at + 1) || (tied(at) && item(at.wrapping_sub(1))) {
+        return;
+    }
+    let mut names = vec![at];
+    let mut next = at + 1;
+    while item(next) && tied(next) && (tied(next + 1) || strand.lower(next + 1) == "and") {
+        names.push(next);
+        next += 1;
+    }
+    let last = next + 1;
+    if strand.lower(next) == "and" && item(last) && strand.gap(last) == " " {
+        names.push(last);
+    }
+    let given = |at: &&usize| {
+        let lower = strand.lower(**at);
+        words::is_given_name(lower) && !words::is_place(lower)
+    };
+    let givens = names.iter().filter(given).count();
+    if names.len() < 3 || givens < 2 || givens * 2 < names.len() {
+        return;
+    }
+    for at in names {
+        if !words::is_common(strand.lower(at)) && words::month(strand.lower(at)).is_none() {
+            add(strand, at..at + 1, score::MODEL + 0.03, found);
+        }
+    }
+}
