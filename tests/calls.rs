@@ -19,8 +19,8 @@ use colloquy_transcribe::{
 };
 use serde::Deserialize;
 
-/// Digits whose times are near the truth, of all: 91 % when this was written.
-const DIGITS_IN_TIME: f64 = 0.88;
+/// Digits whose times are near the truth, of all.
+const DIGITS_IN_TIME: f64 = 0.95;
 /// How near.
 const NEAR_MS: u64 = 200;
 /// Words on the channel of who said them, of those that were heard at all.

@@ -189,6 +189,24 @@ fn many_recordings_become_a_file_for_each_form_and_none_is_replaced() {
 }
 
 #[test]
+fn a_vocabulary_makes_the_model_hear_the_right_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = |options: &[&str]| {
+        let output = run(transcribe(&folder)
+            .args(["--model", "whisper-base", "--language", "en"])
+            .args(options)
+            .arg(sample("auto-repair.wav")));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).to_lowercase()
+    };
+    // Somebody says "brake pads", which this model takes for other words of the same sound.
+    let without = listen(&[]);
+    assert!(!without.contains("brake pads"), "{without}");
+    let with = listen(&["--vocabulary", "brake pads"]);
+    assert!(with.contains("brake pads"), "{with}");
+}
+
+#[test]
 fn a_bad_recording_stops_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.mp3");

@@ -45,8 +45,6 @@ const LONGEST_PER_CHARACTER: usize = samples_in_ms(180);
 const FOLLOWING: usize = samples_in_ms(60);
 /// This many digits make a number that must be covered whole.
 const NUMBER_DIGITS: usize = 2;
-/// As many digits are said in a row at most.
-const GROUP_DIGITS: usize = 4;
 /// Digits as words. Models leave some out of a long row, so the speech after one is taken for it.
 const DIGIT_WORDS: [&str; 13] = [
     "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double",
@@ -247,8 +245,8 @@ impl Placed {
 
 /// Where each digit of a number begins.
 ///
-/// Attention finds the beginning of a group of digits well, and the digits in it badly; so they
-/// share the speech up to the next group evenly.
+/// Attention finds the beginning of a group of digits well, where the model wrote something between
+/// groups, and the digits in it badly; so they share the speech up to the next group evenly.
 fn digits(
     vocabulary: &Vocabulary,
     window: &Window,
@@ -287,18 +285,12 @@ fn digits(
     found
 }
 
-/// Runs of tokens that spell digits, from how many each spells: what is between them parts them, and
-/// so does their length.
+/// Runs of tokens that spell digits, from how many each spells: what is between them parts them.
 fn groups(counts: &[usize]) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
-    for (at, &count) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
+    for (at, _) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
         match groups.last_mut() {
-            Some(group)
-                if group.end == at
-                    && counts[group.clone()].iter().sum::<usize>() + count <= GROUP_DIGITS =>
-            {
-                group.end = at + 1;
-            }
+            Some(group) if group.end == at => group.end = at + 1,
             _ => groups.push(at..at + 1),
         }
     }
