@@ -15,6 +15,7 @@ mod gateway;
 mod keys;
 pub(crate) mod options;
 mod rebuild;
+mod recordings;
 mod redact;
 mod reprocess;
 mod streams;
@@ -200,6 +201,8 @@ mod tests {
             "colloquy up --data /var/lib/colloquy",
             "colloquy streams apply --nats nats://nats:4222 --replicas 3",
             "colloquy gateway --nats nats://nats:4222 --listen 0.0.0.0:8080",
+            "colloquy gateway --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key",
+            "colloquy streams apply --nats nats://nats:4222 --replicas 3 --wait 600",
             "colloquy worker decode --nats nats://nats:4222 --health 0.0.0.0:8081",
             "colloquy worker index --nats nats://nats:4222 --index-partitions 0-31",
             "colloquy keys create --nats nats://nats:4222 --account acme",
@@ -234,6 +237,7 @@ mod tests {
             "colloquy audit --json --grace 2h --in-flight 2d --deep",
             "colloquy audit --nats nats://nats:4222 --without-index",
             "colloquy doctor --nats nats://nats:4222 --replicas 3 --gateway http://gateway:8080",
+            "colloquy doctor --gateway https://gateway:8443 --gateway-ca ca.crt",
             "colloquy doctor --service transcribe --format json --strict",
             "colloquy artifacts sweep --grace 2h",
             "colloquy artifacts sweep --yes",

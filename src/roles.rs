@@ -1,6 +1,6 @@
 //! The roles of a process: builds each service from its options and adds it to the lifecycle.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -17,13 +17,16 @@ use colloquy_notify::{MailOptions, Mailer, NotifyService, Smtp};
 use colloquy_progress::ProgressService;
 use colloquy_qualify::{Qualifier, QualifyService};
 use colloquy_runtime::{
+    certificates,
     health::{self, MetricsRenderer},
+    identity::ServerIdentity,
     lifecycle::{DRAIN_GRACE, Lifecycle},
 };
 use colloquy_tag::TagService;
 use colloquy_transcribe::{TranscribeService, Vocabularies};
 use colloquy_warehouse::{Warehouse, WarehouseOptions};
 use colloquy_webhooks::{CrmService, Endpoint, EndpointOptions, Limits, WebhooksService};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -253,6 +256,20 @@ fn mail_options(args: &WorkerArgs) -> MailOptions {
     }
 }
 
+/// Where a gateway listens, and whether it speaks TLS there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listening {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: bool,
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.address)
+    }
+}
+
 /// Starts the gateway as a part of the process; returns where it listens. `room` is what is known
 /// of the broker's besides what that tells.
 pub(crate) async fn start_gateway(
@@ -261,7 +278,8 @@ pub(crate) async fn start_gateway(
     args: &GatewayArgs,
     metrics: MetricsRenderer,
     lifecycle: &mut Lifecycle,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<Listening> {
+    let identity = args.identity()?;
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("the gateway cannot listen on {}", args.listen))?;
@@ -284,11 +302,35 @@ pub(crate) async fn start_gateway(
         Ok::<_, Infallible>(())
     });
     let router = gateway.router();
+    let tls = identity.is_some();
+    let settings = identity.map(|identity| encrypt(identity, lifecycle));
+    let settings = settings.transpose()?;
     lifecycle.spawn("gateway", async move {
-        colloquy_gateway::serve(listener, router, drain, DRAIN_GRACE).await;
+        match settings {
+            None => colloquy_gateway::serve(listener, router, drain, DRAIN_GRACE).await,
+            Some(settings) => {
+                colloquy_gateway::serve_tls(listener, settings, router, drain, DRAIN_GRACE).await;
+            }
+        }
         Ok::<_, Infallible>(())
     });
-    Ok(address)
+    Ok(Listening { address, tls })
+}
+
+/// Has a certificate looked at for as long as the process runs, and its end told.
+fn encrypt(
+    identity: ServerIdentity,
+    lifecycle: &mut Lifecycle,
+) -> anyhow::Result<Arc<ServerConfig>> {
+    let settings = identity.server_config()?;
+    let shown = identity.clone();
+    certificates::show("gateway", move || Some(shown.not_after()));
+    let watch = identity.watch(lifecycle.drain());
+    lifecycle.spawn("gateway certificate", async move {
+        watch.await;
+        Ok::<_, Infallible>(())
+    });
+    Ok(settings)
 }
 
 /// Starts every worker and the gateway; returns where the gateway listens.
@@ -299,7 +341,7 @@ pub(crate) async fn start_all(
     workers: &WorkerArgs,
     metrics: MetricsRenderer,
     lifecycle: &mut Lifecycle,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<Listening> {
     start_workers(Worker::ALL, bus, workers, lifecycle).await?;
     start_gateway(bus, room, gateway, metrics, lifecycle).await
 }

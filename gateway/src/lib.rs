@@ -57,7 +57,7 @@ use axum::Router;
 use colloquy_bus::Bus;
 
 pub use room::{NotAShare, StorageOptions, StorageWatch, Watermark};
-pub use server::serve;
+pub use server::{serve, serve_tls};
 
 /// Renders the metrics of the process as Prometheus text.
 pub type MetricsRenderer = Arc<dyn Fn() -> String + Send + Sync>;

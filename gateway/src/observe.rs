@@ -21,7 +21,7 @@ use opentelemetry::{
 use tracing::{Instrument, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{problem, state::Shared};
+use crate::{problem, server::Scheme, state::Shared};
 
 /// Asked for every few seconds by machines.
 const QUIET: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -38,7 +38,8 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let path = request.uri().path().to_owned();
-    let _active = Active::new(&app.active, method);
+    let scheme = scheme(&request);
+    let _active = Active::new(&app.active, method, scheme);
     let span = server_span(&request, method, route.as_deref(), &path);
     let response = next.run(request).instrument(span.clone()).await;
     let context = span.context();
@@ -53,7 +54,7 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
     let mut attributes = vec![
         KeyValue::new("http.request.method", method),
         KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
-        KeyValue::new("url.scheme", "http"),
+        KeyValue::new("url.scheme", scheme),
     ];
     attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
     if status.is_server_error() {
@@ -80,7 +81,7 @@ fn server_span(request: &Request, method: &'static str, route: Option<&str>, pat
         http.route = route,
         http.response.status_code = field::Empty,
         url.path = path,
-        url.scheme = "http",
+        url.scheme = scheme(request),
         network.protocol.version = version(request.version()),
         colloquy.conversation.id = field::Empty,
     );
@@ -95,6 +96,12 @@ fn server_span(request: &Request, method: &'static str, route: Option<&str>, pat
         let _ = span.set_parent(parent);
     }
     span
+}
+
+/// How the request came to us. Where something before us ends TLS, that is its own affair.
+fn scheme(request: &Request) -> &'static str {
+    let scheme = request.extensions().get::<Scheme>();
+    scheme.map_or("http", |Scheme(scheme)| scheme)
 }
 
 /// What the conventions call a method that is not known.
@@ -118,10 +125,10 @@ fn version(version: Version) -> Option<&'static str> {
 struct Active<'a>(&'a UpDownCounter<i64>, [KeyValue; 2]);
 
 impl<'a> Active<'a> {
-    fn new(count: &'a UpDownCounter<i64>, method: &'static str) -> Self {
+    fn new(count: &'a UpDownCounter<i64>, method: &'static str, scheme: &'static str) -> Self {
         let labels = [
             KeyValue::new("http.request.method", method),
-            KeyValue::new("url.scheme", "http"),
+            KeyValue::new("url.scheme", scheme),
         ];
         count.add(1, &labels);
         Self(count, labels)

@@ -1,4 +1,5 @@
-//! The accept loop: bounded connections, bounded waits for request heads, an orderly end.
+//! The accept loop: bounded connections, bounded waits for handshakes and request heads, an orderly
+//! end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +11,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::task::TaskTracker;
 
 /// Connections that are open at once; more wait in the system's queue.
@@ -21,6 +24,9 @@ const MAX_CONNECTIONS: usize = 4_096;
 
 /// How long a client may take for a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a client may take to agree on encryption.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection takes new requests.
 const CONNECTION_USE: Duration = Duration::from_secs(60 * 60);
@@ -38,6 +44,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(crate) struct Draining(pub(crate) CancellationToken);
 
+/// How requests come in, as their URLs say it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scheme(pub(crate) &'static str);
+
 /// Serves until told to drain, then finishes what is being answered, at most for `grace`.
 ///
 /// Draining stops accepting, ends event streams and keep-alive connections, and lets requests
@@ -48,15 +58,46 @@ pub async fn serve(
     drain: CancellationToken,
     grace: Duration,
 ) {
-    let router = router.layer(Extension(Draining(drain.clone())));
+    serve_by(listener, None, router, drain, grace).await;
+}
+
+/// The same over TLS, with these settings. Who speaks anything else is hung up on.
+pub async fn serve_tls(
+    listener: TcpListener,
+    settings: Arc<ServerConfig>,
+    router: Router,
+    drain: CancellationToken,
+    grace: Duration,
+) {
+    let tls = TlsAcceptor::from(settings);
+    serve_by(listener, Some(tls), router, drain, grace).await;
+}
+
+async fn serve_by(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    drain: CancellationToken,
+    grace: Duration,
+) {
+    let scheme = Scheme(if tls.is_some() { "https" } else { "http" });
+    let router = router
+        .layer(Extension(Draining(drain.clone())))
+        .layer(Extension(scheme));
     let connections = TaskTracker::new();
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let cut = CancellationToken::new();
     while let Some((stream, permit)) = accept(&listener, &permits, &drain).await {
-        let (router, drain, cut) = (router.clone(), drain.clone(), cut.clone());
+        let (tls, router) = (tls.clone(), router.clone());
+        let (drain, cut) = (drain.clone(), cut.clone());
         connections.spawn(async move {
             let _permit = permit;
-            connection(stream, router, drain, cut).await;
+            // Only costs latency where it fails.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection(stream, router, drain, cut).await,
+                Some(tls) => encrypted(tls, stream, router, drain, cut).await,
+            }
         });
     }
     drop(listener);
@@ -71,6 +112,27 @@ pub async fn serve(
         );
         cut.cancel();
         connections.wait().await;
+    }
+}
+
+/// Agrees on encryption, then serves. Nothing is lost by a drain before that: nothing was asked.
+async fn encrypted(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    router: Router,
+    drain: CancellationToken,
+    cut: CancellationToken,
+) {
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
+    let agreed = tokio::select! {
+        () = drain.cancelled() => return,
+        agreed = handshake => agreed,
+    };
+    match agreed {
+        Ok(Ok(stream)) => connection(stream, router, drain, cut).await,
+        // Scanners, clients without TLS or without the authority: theirs to say.
+        Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+        Err(_) => tracing::debug!("a client took too long to agree on TLS"),
     }
 }
 
@@ -99,13 +161,11 @@ async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     drain: CancellationToken,
     cut: CancellationToken,
 ) {
-    // Only costs latency where it fails.
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -26,7 +26,8 @@ impl All {
         let bus = self.broker.connect("colloquy-all").await?;
         colloquy_bus::provision::apply(&bus, self.broker.storage()).await?;
         let mut lifecycle = Lifecycle::new();
-        let address = roles::start_all(
+        self.broker.watch_certificates(&mut lifecycle)?;
+        let listening = roles::start_all(
             &bus,
             self.gateway.room(),
             &self.gateway,
@@ -35,7 +36,7 @@ impl All {
             &mut lifecycle,
         )
         .await?;
-        say(format!("Colloquy is up: http://{address}"));
+        say(format!("Colloquy is up: {listening}"));
         let result = lifecycle.run().await;
         bus.close().await;
         Ok(result?)

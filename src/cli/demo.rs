@@ -72,6 +72,10 @@ impl Demo {
         calls: Vec<Call>,
         traces: std::net::TcpListener,
     ) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.gateway.identity()?.is_none(),
+            "the demo speaks with its gateway without TLS: leave out --tls-cert, or use 'colloquy up'"
+        );
         let collector = Collector::default();
         let mut lifecycle = Lifecycle::new();
         lifecycle.spawn(
@@ -87,7 +91,7 @@ impl Demo {
             &self.workers.data,
         )
         .await?;
-        let address = roles::start_all(
+        let listening = roles::start_all(
             &broker.bus,
             broker.room.clone(),
             &self.gateway,
@@ -99,11 +103,9 @@ impl Demo {
         let key = demo_key(&broker.bus).await?;
         let drain = lifecycle.drain();
         let running = tokio::spawn(lifecycle.run());
-        let shown = self.show(address, &key, &calls, &collector).await;
+        let shown = self.show(listening.address, &key, &calls, &collector).await;
         if shown.is_ok() && self.stay {
-            say(format!(
-                "\nColloquy stays up: http://{address}  API key: {key}"
-            ));
+            say(format!("\nColloquy stays up: {listening}  API key: {key}"));
             say("Press Ctrl-C to stop.");
         } else {
             drain.cancel();

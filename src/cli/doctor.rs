@@ -51,6 +51,10 @@ pub(crate) struct Doctor {
     #[arg(long, env = "COLLOQUY_GATEWAY_URL", value_name = "URL")]
     gateway: Option<String>,
 
+    /// Certificate authorities for the gateway's TLS, PEM [default: the system's]
+    #[arg(long, env = "COLLOQUY_GATEWAY_CA", value_name = "FILE")]
+    gateway_ca: Option<PathBuf>,
+
     /// Speech model that is used here; none where a speech server is
     #[arg(
         long,
@@ -97,9 +101,10 @@ impl Doctor {
             checks.extend(host::models(&self.models()).await);
         }
         checks.extend(self.authorities().map(|path| host::certificates(&path)));
+        checks.extend(host::broker_certificate(self.broker.certificate()).await);
         checks.extend(host::telemetry().await);
         if let Some(gateway) = &self.gateway {
-            checks.extend(host::gateway(gateway).await);
+            checks.extend(host::gateway(gateway, self.gateway_ca.as_deref()).await);
         }
         let report = Report::new(checks);
         match self.format {

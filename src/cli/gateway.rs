@@ -23,7 +23,8 @@ impl GatewayCommand {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let bus = self.broker.connect("colloquy-gateway").await?;
         let mut lifecycle = Lifecycle::new();
-        let address = roles::start_gateway(
+        self.broker.watch_certificates(&mut lifecycle)?;
+        let listening = roles::start_gateway(
             &bus,
             self.gateway.room(),
             &self.gateway,
@@ -31,7 +32,7 @@ impl GatewayCommand {
             &mut lifecycle,
         )
         .await?;
-        say(format!("the gateway listens on http://{address}"));
+        say(format!("the gateway listens on {listening}"));
         let result = lifecycle.run().await;
         bus.close().await;
         Ok(result?)

@@ -1,7 +1,7 @@
 //! Options that several commands share. Every setting is documented here or at its command, once,
 //! and each has an environment variable of the same meaning.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{
@@ -10,12 +10,17 @@ use clap::{
 };
 use colloquy_anonymize::policy::Sources;
 use colloquy_assets::{Cache, Manifest};
-use colloquy_bus::{Bus, ConnectOptions, Credentials, Room, provision::Storage};
+use colloquy_bus::{BrokerCertificate, Bus, ConnectOptions, Credentials, Room, provision::Storage};
 use colloquy_contract::transcript::Role;
 use colloquy_entities::Recognizers;
 use colloquy_gateway::Watermark;
 use colloquy_ner::Ner;
-use colloquy_runtime::telemetry::{LogFormat, TelemetryOptions};
+use colloquy_runtime::{
+    certificates,
+    identity::ServerIdentity,
+    lifecycle::Lifecycle,
+    telemetry::{LogFormat, TelemetryOptions},
+};
 use colloquy_transcribe::remote::{Key, RemoteOptions, SoundFormat};
 
 /// What is logged where `RUST_LOG` does not say.
@@ -129,16 +134,58 @@ impl Identity {
             root_certificates: self.nats_ca.clone(),
         }
     }
+
+    /// Shows in the metrics when the certificate of the broker at `url` and its authority's end.
+    pub(crate) fn watch_certificates(
+        &self,
+        url: &str,
+        lifecycle: &mut Lifecycle,
+    ) -> anyhow::Result<()> {
+        if let Some(authorities) = &self.nats_ca {
+            certificates::watch("nats-ca", authorities.clone());
+        }
+        let certificate = self.certificate(url)?;
+        let shown = certificate.clone();
+        certificates::show("nats-server", move || shown.not_after());
+        let watch = certificate.watch(lifecycle.drain());
+        lifecycle.spawn("broker certificate", async move {
+            watch.await;
+            Ok::<_, Infallible>(())
+        });
+        Ok(())
+    }
+
+    fn certificate(&self, url: &str) -> anyhow::Result<BrokerCertificate> {
+        let options = self.connect_options(url.to_owned(), "");
+        Ok(BrokerCertificate::new(&options)?)
+    }
 }
 
 impl BrokerOptions {
     /// Connects. Streams, buckets and consumers must be there: `colloquy streams apply`.
     pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Bus> {
-        if let Some(authorities) = &self.identity.nats_ca {
-            colloquy_runtime::certificates::watch("nats-ca", authorities.clone());
-        }
-        let bus = Bus::connect(self.identity.connect_options(self.url.clone(), name)).await?;
+        self.connect_within(name, Duration::ZERO).await
+    }
+
+    /// The same, which waits for a broker where nobody listens yet.
+    pub(crate) async fn connect_within(
+        &self,
+        name: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Bus> {
+        let options = self.identity.connect_options(self.url.clone(), name);
+        let bus = Bus::connect_within(options, patience).await?;
         Ok(bus.with_group_commit(self.identity.group_commit()))
+    }
+
+    /// Shows in the metrics when the broker's certificate and its authority's end.
+    pub(crate) fn watch_certificates(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<()> {
+        self.identity.watch_certificates(&self.url, lifecycle)
+    }
+
+    /// The certificate that the broker shows.
+    pub(crate) fn certificate(&self) -> anyhow::Result<BrokerCertificate> {
+        self.identity.certificate(&self.url)
     }
 
     pub(crate) const fn storage(&self) -> Storage {
@@ -172,9 +219,45 @@ pub(crate) struct GatewayArgs {
     /// Share of the broker's storage from which on nothing new is taken in
     #[arg(long, env = "COLLOQUY_STORAGE_HIGH_WATERMARK", default_value_t)]
     pub(crate) storage_high_watermark: Watermark,
+
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// Whether the gateway's own port speaks TLS.
+#[derive(Debug, Clone, Args)]
+struct TlsArgs {
+    /// Certificate of the gateway, PEM, with those between it and its authority: it then serves HTTPS
+    /// only. Read again when it changes
+    #[arg(
+        long,
+        env = "COLLOQUY_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of that certificate, PEM
+    #[arg(
+        long,
+        env = "COLLOQUY_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
 }
 
 impl GatewayArgs {
+    /// What the gateway proves itself with, if its port speaks TLS.
+    pub(crate) fn identity(&self) -> anyhow::Result<Option<ServerIdentity>> {
+        let (Some(certificate), Some(key)) = (&self.tls.tls_cert, &self.tls.tls_key) else {
+            return Ok(None);
+        };
+        let identity = ServerIdentity::load(certificate.clone(), key.clone())
+            .context("the gateway cannot serve HTTPS")?;
+        Ok(Some(identity))
+    }
+
     /// What is known of the room of a broker that is not run along.
     pub(crate) const fn room(&self) -> Room {
         Room {

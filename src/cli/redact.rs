@@ -8,28 +8,24 @@ mod output;
 mod told;
 mod work;
 
-use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use colloquy_anonymize::{
     audio::Format,
     policy::{Key, Policies, Policy, Verify},
 };
-use colloquy_contract::{AccountId, transcript::Role};
+use colloquy_contract::AccountId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::options::{EntityModel, role_names};
+use super::{
+    options::EntityModel,
+    recordings::{INTERRUPTED, STOP_PATIENCE, SpeechArgs, TERMINATED, ToldArgs, check_inputs},
+};
 use told::Told;
 use work::Work;
-
-/// How long what computes may take to end by itself after a signal.
-const STOP_PATIENCE: Duration = Duration::from_millis(800);
-
-/// Exit codes of processes that a signal ended, as shells have them.
-const INTERRUPTED: u8 = 128 + 2;
-const TERMINATED: u8 = 128 + 15;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -96,44 +92,14 @@ pub(crate) struct Redact {
     #[arg(long, help_heading = "Output")]
     force: bool,
 
-    /// Write nothing but the result and errors
-    #[arg(long, short, conflicts_with = "verbose", help_heading = "Output")]
-    quiet: bool,
+    #[command(flatten)]
+    told: ToldArgs,
 
-    /// Tell each step, also where there is no terminal for a progress bar
-    #[arg(long, short, help_heading = "Output")]
-    verbose: bool,
-
-    /// Speech model: the name of an asset, or a folder with a CTranslate2 Whisper model
-    #[arg(
-        long,
-        env = "COLLOQUY_MODEL",
-        default_value = "whisper-base",
-        help_heading = "Speech"
-    )]
-    model: String,
+    #[command(flatten)]
+    speech: SpeechArgs,
 
     #[command(flatten)]
     entity_model: EntityModel,
-
-    /// Language spoken, such as en; without one it is detected for each recording
-    #[arg(long, help_heading = "Speech")]
-    language: Option<String>,
-
-    /// Who speaks on each channel: agent, customer or unknown, separated by commas
-    #[arg(
-        long,
-        value_name = "ROLE,…",
-        value_delimiter = ',',
-        value_parser = role_names(),
-        hide_possible_values = true,
-        help_heading = "Speech"
-    )]
-    roles: Vec<Role>,
-
-    /// Threads of the speech model [default: all cores]
-    #[arg(long, env = "COLLOQUY_MODEL_THREADS", help_heading = "Resources")]
-    threads: Option<NonZeroUsize>,
 
     /// Folder for decoded audio, at most 115 MB an hour and channel, three times over [default: the
     /// system's]
@@ -192,15 +158,7 @@ impl Redact {
         if self.check {
             return Ok(ExitCode::SUCCESS);
         }
-        let inputs = self
-            .files
-            .iter()
-            .filter(|file| file.as_os_str() == "-")
-            .count();
-        ensure!(
-            inputs <= 1,
-            "- is given {inputs} times, and there is one standard input"
-        );
+        check_inputs(&self.files)?;
         if let Some(path) = &self.output
             && self.files.len() > 1
             && path.is_file()
@@ -218,7 +176,7 @@ impl Redact {
                 let temp = temp.display();
                 format!("no folder for decoded audio can be made in {temp}; name one with --temp")
             })?;
-        let told = Told::new(self.quiet, self.verbose);
+        let told = Told::new(self.told.quiet, self.told.verbose);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -17,29 +17,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use colloquy_contract::transcript::Role;
 use colloquy_transcribe::engine::ComputeType;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 
-use super::options::role_names;
+use super::recordings::{INTERRUPTED, STOP_PATIENCE, SpeechArgs, TERMINATED, ToldArgs};
 use plan::Plan;
 use progress::Progress;
 use work::{Tally, Work};
-
-/// How long an interrupted computation may take to end by itself before it is left behind.
-const STOP_PATIENCE: Duration = Duration::from_millis(800);
-
-/// Exit codes of processes that a signal ended, as shells have them.
-const INTERRUPTED: u8 = 128 + 2;
-const TERMINATED: u8 = 128 + 15;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -57,33 +48,12 @@ pub(crate) struct Transcribe {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Speech model: the name of an asset, or a folder with a CTranslate2 Whisper model
-    #[arg(
-        long,
-        env = "COLLOQUY_MODEL",
-        default_value = "whisper-base",
-        help_heading = "Speech"
-    )]
-    model: String,
-
-    /// Language spoken, such as en or german; without one it is detected for each recording
-    #[arg(long, help_heading = "Speech")]
-    language: Option<String>,
+    #[command(flatten)]
+    speech: SpeechArgs,
 
     /// Names and terms to expect, separated by commas; @FILE reads them from a file
     #[arg(long, value_name = "TEXT", help_heading = "Speech")]
     vocabulary: Option<String>,
-
-    /// Who speaks on each channel: agent, customer or unknown, separated by commas
-    #[arg(
-        long,
-        value_name = "ROLE,…",
-        value_delimiter = ',',
-        value_parser = role_names(),
-        hide_possible_values = true,
-        help_heading = "Speech"
-    )]
-    roles: Vec<Role>,
 
     /// Forms to write, separated by commas
     #[arg(
@@ -104,17 +74,8 @@ pub(crate) struct Transcribe {
     #[arg(long, requires = "output", help_heading = "Output")]
     force: bool,
 
-    /// Write nothing but the result and errors
-    #[arg(long, short, conflicts_with = "verbose", help_heading = "Output")]
-    quiet: bool,
-
-    /// Tell each step, also where there is no terminal for a progress bar
-    #[arg(long, short, help_heading = "Output")]
-    verbose: bool,
-
-    /// Threads of the speech model [default: all cores]
-    #[arg(long, env = "COLLOQUY_MODEL_THREADS", help_heading = "Resources")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    told: ToldArgs,
 
     /// What the speech model computes with
     #[arg(
@@ -202,7 +163,7 @@ impl Transcribe {
     }
 
     fn start(self) -> anyhow::Result<ExitCode> {
-        let progress = Progress::new(self.quiet, self.verbose);
+        let progress = Progress::new(self.told.quiet, self.told.verbose);
         let temp = self.temp.clone().unwrap_or_else(std::env::temp_dir);
         let plan = Plan::of(self)?;
         let scratch = tempfile::Builder::new()

@@ -38,6 +38,10 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
+        let mut lifecycle = Lifecycle::new();
+        if let Some(url) = &self.nats {
+            self.identity.watch_certificates(url, &mut lifecycle)?;
+        }
         let broker = Broker::start(
             self.nats,
             &self.identity,
@@ -45,8 +49,7 @@ impl Up {
             &self.workers.data,
         )
         .await?;
-        let mut lifecycle = Lifecycle::new();
-        let address = roles::start_all(
+        let listening = roles::start_all(
             &broker.bus,
             broker.room.clone(),
             &self.gateway,
@@ -58,7 +61,7 @@ impl Up {
         if let Some(secret) = first_key(&broker.bus).await? {
             say(format!("API key, shown this once: {secret}"));
         }
-        say(format!("Colloquy is up: http://{address}"));
+        say(format!("Colloquy is up: {listening}"));
         let result = lifecycle.run().await;
         broker.stop().await;
         Ok(result?)

@@ -40,6 +40,7 @@ impl WorkerCommand {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
         let bus = self.broker.connect(&self.service_name()).await?;
         let mut lifecycle = Lifecycle::new();
+        self.broker.watch_certificates(&mut lifecycle)?;
         roles::start_workers(&self.names, &bus, &self.workers, &mut lifecycle).await?;
         if let Some(address) = self.health {
             roles::start_health(&bus, address, process.metrics, &mut lifecycle).await?;

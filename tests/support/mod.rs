@@ -34,7 +34,7 @@ pub enum StageBroker {
     /// The platform's own, which knows one user.
     Embedded(EmbeddedBroker),
     /// One that knows every service by its own user, who may do what the service declares.
-    OfUsers(Broker),
+    OfUsers(Box<Broker>),
 }
 
 impl StageBroker {
@@ -77,7 +77,7 @@ impl Stage {
             ..BrokerOptions::default()
         })
         .await;
-        Self::around(folder, StageBroker::OfUsers(broker)).await
+        Self::around(folder, StageBroker::OfUsers(Box::new(broker))).await
     }
 
     /// The same without streams, buckets and consumers.
@@ -88,7 +88,7 @@ impl Stage {
             ..BrokerOptions::default()
         })
         .await;
-        Self::beside(folder, StageBroker::OfUsers(broker)).await
+        Self::beside(folder, StageBroker::OfUsers(Box::new(broker))).await
     }
 
     /// The same with three servers that are reached through TLS only.
@@ -100,7 +100,19 @@ impl Stage {
             ..BrokerOptions::cluster()
         })
         .await;
-        Self::around(folder, StageBroker::OfUsers(broker)).await
+        Self::around(folder, StageBroker::OfUsers(Box::new(broker))).await
+    }
+
+    /// The same with one server that is reached through TLS only.
+    pub async fn of_one_over_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::new(BrokerOptions {
+            authorization: Some(Authorization::of_contract()),
+            tls: true,
+            ..BrokerOptions::default()
+        })
+        .await;
+        Self::around(folder, StageBroker::OfUsers(Box::new(broker))).await
     }
 
     async fn around(folder: TempDir, broker: StageBroker) -> Self {

@@ -23,9 +23,6 @@ use crate::{
     story::{Zone, owner},
 };
 
-/// Parts that chunks are divided into, by their id.
-const CHUNK_PARTS: u8 = 64;
-
 /// Dead letters that are listed at once.
 const DEAD_LETTERS_AT_ONCE: usize = 1_000;
 
@@ -120,16 +117,10 @@ pub(crate) fn short(bytes: impl AsRef<[u8]>) -> Short {
     short
 }
 
-/// A part for the chunks under an id.
-fn part_of_chunks(nuid: &str) -> u16 {
-    u16::from(short(nuid)[0] % CHUNK_PARTS)
-}
-
-/// The part of the conversation in a name; any if there is none.
-fn part_of_name(parts: Parts, name: &str) -> u16 {
-    owner(name)
-        .and_then(|scope| scope.conversation())
-        .map_or(0, |conversation| parts.of(conversation))
+/// The part of the conversation in an object's name; of the name itself if there is none.
+fn part_of_object(parts: Parts, name: &str) -> u16 {
+    let conversation = owner(name).and_then(|scope| scope.conversation());
+    conversation.map_or_else(|| parts.of_name(name), |id| parts.of(id))
 }
 
 /// The value of an entry, in the form that we write it.
@@ -150,7 +141,9 @@ pub(crate) async fn artifacts(bus: &Bus, folder: &Path, parts: Parts) -> Result<
             Bucket::Open => ("open-chunks", "open-claims"),
         };
         let mut count = BucketCounts::default();
-        let chunks = chunks(bus, bucket, Spill::new(folder, names.0), &mut count).await?;
+        let by_id = Parts::for_records(bus.names_held(bucket).await?);
+        let held = Spill::new(folder, names.0);
+        let chunks = chunks(bus, bucket, held, by_id, &mut count).await?;
         tracing::debug!(%bucket, chunks = count.chunks, "chunks are counted");
         let mut claims = Spill::new(folder, names.1);
         let mut scan = bus.scan_objects(bucket);
@@ -161,18 +154,18 @@ pub(crate) async fn artifacts(bus: &Bus, folder: &Path, parts: Parts) -> Result<
             }
             count.objects += 1;
             count.bytes += object.size_bytes;
-            let part = part_of_name(parts, &object.name);
+            let part = part_of_object(parts, &object.name);
             let claim = ClaimRecord {
                 nuid: object.nuid.clone(),
                 chunks: object.chunks,
                 part,
                 name: short(&object.name),
             };
-            claims.push(part_of_chunks(&object.nuid), &claim)?;
+            claims.push(by_id.of_name(&object.nuid), &claim)?;
             objects.push(part, &record(zone, object))?;
         }
         let claims = claims.finish()?;
-        for part in 0..u16::from(CHUNK_PARTS) {
+        for part in by_id.all() {
             join(zone, part, (&chunks, &claims), &mut incomplete, &mut stray)?;
         }
         tracing::debug!(%bucket, objects = count.objects, "objects are listed");
@@ -200,12 +193,13 @@ async fn chunks(
     bus: &Bus,
     bucket: Bucket,
     mut spill: Spill<(String, u64)>,
+    parts: Parts,
     count: &mut BucketCounts,
 ) -> Result<Spilled<(String, u64)>> {
     let mut scan = bus.scan_chunks(bucket).await?;
     while let Some((nuid, chunks)) = scan.next().await? {
         count.chunks += chunks;
-        spill.push(part_of_chunks(&nuid), &(nuid, chunks))?;
+        spill.push(parts.of_name(&nuid), &(nuid, chunks))?;
     }
     spill.finish()
 }
@@ -245,7 +239,8 @@ pub(crate) async fn entries(
     let mut spill = Spill::new(folder, "entries");
     let mut scan = bus.scan_values(&streams::PROGRESS);
     while let Some((key, value)) = scan.next().await? {
-        let part = conversation_of(&key).map_or(0, |conversation| parts.of(conversation));
+        let conversation = conversation_of(&key);
+        let part = conversation.map_or_else(|| parts.of_name(&key), |id| parts.of(id));
         let value = serde_json::from_slice::<Progress>(&value)
             .ok()
             .and_then(|progress| value_of(&progress));
@@ -297,7 +292,7 @@ pub(crate) async fn letters(
                     of_conversations.push(conversations.of(conversation), &record)?;
                 }
                 Scope::Account { account } => {
-                    of_accounts.push(accounts.of_account(&account), &account)?;
+                    of_accounts.push(accounts.of_name(account.as_str()), &account)?;
                 }
             }
         }

@@ -8,11 +8,18 @@
 //! - It needs bounded memory. Everything is read once and laid aside on disk, in parts of about
 //!   [`FACTS_AT_ONCE`] facts; then one part after the other is put together and judged.
 //!
-//! The arithmetic of a part, per conversation: facts without data 8 x 112 bytes, references
-//! 6 x 48, the fold of its facts (two references, call, measurements) 3,000, objects 6 x 120,
-//! entry 80, holdings 150, tables 300; together about 5.5 kB, so about 50 MB with eight facts a
-//! conversation. It does not grow with the log: there are more parts. While parts are written each
-//! has a block of 32 KiB in memory. The bench `tests/memory.rs` measures it.
+//! What is in memory at once, whatever the log holds:
+//!
+//! - A part while it is judged. Per conversation: facts without data 8 x 112 bytes, references
+//!   6 x 48, the fold of its facts (two references, call, measurements) 3,000, objects 6 x 120,
+//!   entry 80, holdings 150, tables 300; together about 5.5 kB, so about 13 MB with seven facts a
+//!   conversation. A larger log has more parts, not larger ones.
+//! - The blocks in which parts are written: 8 MiB for each of at most three that are written at the
+//!   same time.
+//! - While chunks are counted, a page of the broker's table of them: 100,000 ids, which the client
+//!   library holds twice from the second page on, about 40 MB.
+//!
+//! The bench `tests/memory.rs` measures it.
 
 mod aside;
 mod collect;
@@ -43,7 +50,7 @@ pub use report::{
 pub use sweep::{SweepOptions, SweepReport, sweep};
 
 /// Facts that are put together in memory at once, about.
-pub const FACTS_AT_ONCE: u64 = 65_536;
+pub const FACTS_AT_ONCE: u64 = 16_384;
 
 /// How an audit is made.
 #[derive(Debug, Clone)]

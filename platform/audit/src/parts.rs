@@ -3,15 +3,16 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use colloquy_contract::{
-    AccountId, ConversationId,
+    ConversationId,
     subject::{PARTITIONS, partition},
 };
 
 use crate::FACTS_AT_ONCE;
 
-/// Most slices of a partition, or parts of the log of accounts: while they are written each part
-/// has a block in memory.
-const MOST_SLICES: u64 = 32;
+/// Most slices of a partition: 268 million records fit before parts grow. Each part is a file, and
+/// the blocks in which all parts are written share a bound, so more parts would be written in
+/// morsels.
+const MOST_SLICES: u64 = 256;
 
 /// Partitions, each cut into so many slices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Parts for a log of so many messages.
-    pub(crate) fn of_log(messages: u64) -> Self {
-        let slices = messages
+    /// Parts of about [`FACTS_AT_ONCE`] for so many records.
+    pub(crate) fn for_records(records: u64) -> Self {
+        let slices = records
             .div_ceil(FACTS_AT_ONCE * u64::from(PARTITIONS))
             .clamp(1, MOST_SLICES);
         Self {
@@ -45,14 +46,15 @@ impl Parts {
         u16::from(partition(conversation)) * self.slices + slice(&conversation, self.slices)
     }
 
-    /// The part of an account, in the log of accounts.
-    pub(crate) fn of_account(self, account: &AccountId) -> u16 {
-        slice(account, u16::from(PARTITIONS) * self.slices)
+    /// The part of what belongs to no conversation, by its name: an account, chunks, or an object
+    /// with a name of somebody else's.
+    pub(crate) fn of_name(self, name: &str) -> u16 {
+        slice(name, u16::from(PARTITIONS) * self.slices)
     }
 }
 
 /// The same in one run of the program, which is as long as it is needed.
-fn slice(of: &impl Hash, slices: u16) -> u16 {
+fn slice(of: &(impl Hash + ?Sized), slices: u16) -> u16 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     u16::try_from(hasher.finish() % u64::from(slices)).unwrap_or(0)
@@ -66,23 +68,43 @@ mod tests {
 
     #[test]
     fn parts_are_bounded() {
-        for (messages, slices) in [(0, 1), (7_000, 1), (8_000_000, 2), (u64::MAX, 32)] {
-            assert_eq!(Parts::of_log(messages).slices, slices, "{messages}");
+        for (records, slices) in [
+            (0, 1),
+            (7_000, 1),
+            (7_000_000, 7),
+            (268_000_000, 256),
+            (u64::MAX, 256),
+        ] {
+            let parts = Parts::for_records(records);
+            assert_eq!(parts.slices, slices, "{records}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_no_larger_for_a_larger_log() {
+        for records in [1, 100_000, 1_000_000, 7_000_000, 268_000_000] {
+            let parts = Parts::for_records(records).all().count() as u64;
+            assert!(records.div_ceil(parts) <= FACTS_AT_ONCE, "{records}");
         }
     }
 
     #[test]
     fn a_part_is_of_one_partition_and_as_large_as_the_others() {
-        let parts = Parts::of_log(20_000_000);
+        let parts = Parts::for_records(5_000_000);
         let mut sizes: HashMap<u16, u32> = HashMap::new();
-        for _ in 0..64_000 {
+        let mut names: HashMap<u16, u32> = HashMap::new();
+        for number in 0..64_000 {
             let conversation = ConversationId::generate();
             let part = parts.of(conversation);
             assert_eq!(parts.partition(part), partition(conversation));
             *sizes.entry(part).or_default() += 1;
+            let name = format!("name {number}");
+            *names.entry(parts.of_name(&name)).or_default() += 1;
         }
-        assert_eq!(sizes.len(), parts.all().count());
-        let mean = 64_000 / u32::try_from(sizes.len()).unwrap();
-        assert!(sizes.values().all(|&size| size < 2 * mean), "{sizes:?}");
+        for sizes in [sizes, names] {
+            assert_eq!(sizes.len(), parts.all().count());
+            let mean = 64_000 / u32::try_from(sizes.len()).unwrap();
+            assert!(sizes.values().all(|&size| size < 2 * mean), "{sizes:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Records that wait on disk, in parts, so that they need no memory until their part is worked on.
 //!
 //! A part is gathered in memory up to a block, and a block is compressed and added to the part's
-//! file. Between two blocks no file is open, so there may be as many parts as memory asks for.
+//! file. The blocks of all parts share a bound: with many parts they are written before they are
+//! full. Between two blocks no file is open, so there may be as many parts as memory asks for.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,6 +18,9 @@ use crate::{AuditError, Result};
 /// Bytes of records that are gathered before they are written: enough to compress well.
 const BLOCK: usize = 32 * 1024;
 
+/// Most bytes that the blocks of all parts may take together: full ones of 256 parts.
+const MOST_GATHERED: usize = 256 * BLOCK;
+
 /// Largest block that is read back; a message of the log has a megabyte at most.
 const MAX_BLOCK: u32 = 1 << 26;
 
@@ -25,6 +29,8 @@ pub(crate) struct Spill<T> {
     folder: PathBuf,
     name: &'static str,
     gathered: Vec<Vec<u8>>,
+    /// Memory that is held for what is gathered, in bytes.
+    held: usize,
     encoder: snap::raw::Encoder,
     count: u64,
     records: PhantomData<fn(T)>,
@@ -44,6 +50,7 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
             folder: folder.to_owned(),
             name,
             gathered: Vec::new(),
+            held: 0,
             encoder: snap::raw::Encoder::new(),
             count: 0,
             records: PhantomData,
@@ -56,22 +63,36 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
             self.gathered.resize_with(place + 1, Vec::new);
         }
         let block = std::mem::take(&mut self.gathered[place]);
+        self.held -= block.capacity();
         let block = postcard::to_extend(record, block).map_err(io::Error::other)?;
+        self.held += block.capacity();
         self.gathered[place] = block;
         self.count += 1;
         if self.gathered[place].len() >= BLOCK {
             self.write(part)?;
         }
+        if self.held > MOST_GATHERED {
+            self.write_all()?;
+        }
         Ok(())
     }
 
+    fn write_all(&mut self) -> Result<()> {
+        let parts = u16::try_from(self.gathered.len()).unwrap_or(u16::MAX);
+        (0..parts).try_for_each(|part| self.write(part))
+    }
+
     fn write(&mut self, part: u16) -> Result<()> {
-        let block = &mut self.gathered[usize::from(part)];
+        // Its memory is given back: what was gathered once is no measure for the next time.
+        let block = std::mem::take(&mut self.gathered[usize::from(part)]);
+        self.held -= block.capacity();
         if block.is_empty() {
             return Ok(());
         }
-        let compressed = self.encoder.compress_vec(block).map_err(io::Error::other)?;
-        block.clear();
+        let compressed = self
+            .encoder
+            .compress_vec(&block)
+            .map_err(io::Error::other)?;
         let length = u32::try_from(compressed.len()).map_err(io::Error::other)?;
         let path = path(&self.folder, self.name, part);
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
@@ -81,12 +102,7 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
     }
 
     pub(crate) fn finish(mut self) -> Result<Spilled<T>> {
-        for part in 0..=u16::MAX {
-            if usize::from(part) >= self.gathered.len() {
-                break;
-            }
-            self.write(part)?;
-        }
+        self.write_all()?;
         Ok(Spilled {
             folder: self.folder,
             name: self.name,
@@ -213,6 +229,27 @@ mod tests {
         spilled.remove(9).unwrap();
         assert_eq!(spilled.read(1).unwrap().count(), 0);
         assert_eq!(spilled.read(2).unwrap().count(), 20_000);
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_number_of_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spill = Spill::new(folder.path(), "numbers");
+        // Full blocks of all of them would be four times the bound.
+        let parts = 1_024_u16;
+        let mut most = 0;
+        for number in 0..40_000_u32 {
+            let part = u16::try_from(number % u32::from(parts)).unwrap();
+            spill.push(part, &(number, "x".repeat(1_000))).unwrap();
+            most = most.max(spill.held);
+        }
+        let held: usize = spill.gathered.iter().map(Vec::capacity).sum();
+        assert_eq!(spill.held, held, "what is held is known");
+        assert!(most <= MOST_GATHERED, "{most} bytes were held");
+        assert!(most > MOST_GATHERED / 2, "the bound was tried: {most}");
+        let spilled = spill.finish().unwrap();
+        let read = (0..parts).map(|part| spilled.read(part).unwrap().count());
+        assert_eq!(read.sum::<usize>(), 40_000);
     }
 
     #[test]

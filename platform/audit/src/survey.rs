@@ -9,7 +9,7 @@ use std::{
 
 use colloquy_bus::Bus;
 use colloquy_contract::{
-    AccountId, ConversationId, FactType, Scope, facts::Family, streams, subject::PARTITIONS,
+    AccountId, Bucket, ConversationId, FactType, Scope, facts::Family, streams, subject::PARTITIONS,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -99,8 +99,8 @@ impl<'a> Survey<'a> {
         folder: &Path,
         reach: Reach,
     ) -> Result<Self> {
-        let parts = Parts::of_log(extent(bus, streams::CONVERSATIONS.name).await?.1);
-        let account_parts = Parts::of_log(extent(bus, streams::ACCOUNTS.name).await?.1);
+        let parts = Parts::for_records(records(bus).await?);
+        let account_parts = Parts::for_records(extent(bus, streams::ACCOUNTS.name).await?.1);
         let artifacts = collect::artifacts(bus, folder, parts).await?;
         let mut letter_counts = crate::DeadLetterCounts::default();
         let mut letter_extent = Extent::default();
@@ -361,7 +361,7 @@ impl<'a> Survey<'a> {
         let (extent, _) = extent(self.bus, streams::ACCOUNTS.name).await?;
         report.log.accounts = extent;
         let parts = self.account_parts;
-        let part_of = |scope: &Scope| parts.of_account(scope.account());
+        let part_of = |scope: &Scope| parts.of_name(scope.account().as_str());
         let log = (Family::Account, "accounts.>");
         let foreign = |stream: &str, sequence| report.add(unreadable(stream, sequence));
         let messages = Messages::read(self.bus, &self.folder, log, extent.last, part_of, foreign);
@@ -405,6 +405,19 @@ async fn extent(bus: &Bus, stream: &'static str) -> Result<(Extent, u64)> {
     let (first, last) = bus.extent(stream).await?;
     let messages = (last + 1).saturating_sub(first);
     Ok((Extent { first, last }, messages))
+}
+
+/// How many records about conversations there are at most, of the kind that has most of them: facts,
+/// objects, or dead letters. Entries of the progress model are fewer than facts.
+async fn records(bus: &Bus) -> Result<u64> {
+    let mut objects = 0;
+    for bucket in Bucket::ALL {
+        // An object has a name and an id of its chunks.
+        objects += bus.names_held(bucket).await? / 2;
+    }
+    let facts = extent(bus, streams::CONVERSATIONS.name).await?.1;
+    let letters = extent(bus, streams::DEADLETTERS.name).await?.1;
+    Ok(facts.max(objects).max(letters))
 }
 
 fn unreadable(stream: &str, sequence: u64) -> Finding {

@@ -63,7 +63,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn an_audit_needs_bounded_memory() {
     let count: u64 =
         std::env::var("COLLOQUY_AUDIT_CONVERSATIONS").map_or(20_000, |text| text.parse().unwrap());
-    let platform = Platform::start().await;
+    let platform = Platform::hasty().await;
     let begun = Instant::now();
     state(&platform, count).await;
     println!("stated {count} conversations in {:?}", begun.elapsed());

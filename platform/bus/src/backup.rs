@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{HeaderMap, Message, Request, StatusCode};
+use async_nats::{Message, Request, StatusCode};
 use bytes::Bytes;
 use colloquy_contract::streams;
 use futures::StreamExt;
@@ -35,7 +35,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
 };
 
-use crate::{Bus, BusError, Result, connect::object_stream};
+use crate::{Bus, BusError, Result, connect::object_stream, provision::not_found};
 
 /// What a backup's list of contents is called.
 const LIST: &str = "colloquy-backup.json";
@@ -206,13 +206,7 @@ pub async fn restore(
 ) -> Result<Backup> {
     let backup = verify(folder).await?;
     for stream in &backup.streams {
-        if bus.jetstream().get_stream(&stream.stream).await.is_ok() {
-            return Err(BusError::Snapshot {
-                stream: stream.stream.clone(),
-                source: "it is there already; restore to a broker without the platform's streams"
-                    .into(),
-            });
-        }
+        is_absent(bus, &stream.stream).await?;
     }
     for stream in &backup.streams {
         let path = folder.join(&stream.stream);
@@ -220,6 +214,23 @@ pub async fn restore(
         done(stream);
     }
     Ok(backup)
+}
+
+/// An error unless the broker says that there is no such stream. Where it cannot tell, nothing is
+/// begun: half a restore is in the way of a whole one.
+async fn is_absent(bus: &Bus, stream: &str) -> Result<()> {
+    let asking = async {
+        match bus.jetstream().get_stream(stream).await {
+            Ok(_) => Err(snapshot_error(
+                stream,
+                "it is there already; restore to a broker without the platform's streams".into(),
+            )),
+            Err(error) if not_found(&error) => Ok(()),
+            Err(error) => Err(snapshot_error(stream, error.into())),
+        }
+    };
+    let subject = format!("$JS.API.STREAM.INFO.{stream}");
+    bus.or_denied(&[subject], asking).await
 }
 
 /// The archive of a stream in its folder.
@@ -354,7 +365,6 @@ fn snapshot_error(stream: &str, source: Source) -> BusError {
 async fn ask(bus: &Bus, stream: &str, subject: String, question: Vec<u8>) -> Result<Answer> {
     let asking = async {
         let request = Request::new()
-            .headers(HeaderMap::new())
             .payload(question.into())
             .timeout(Some(PATIENCE));
         let answer = bus.client().send_request(subject.clone(), request).await;

@@ -1,18 +1,28 @@
 //! The connection: one per process, cheap to clone.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Client, Event, ServerAddr, jetstream};
 use colloquy_contract::{Bucket, permissions};
 use rand::Rng;
 
-use crate::{Artifacts, BusError, Kv, Result, denied::Denials, metrics::Meters, publish::Rows};
+use crate::{
+    Artifacts, BusError, Kv, Result, chain, denied::Denials, metrics::Meters,
+    provision::connects_later, publish::Rows,
+};
 
 /// How long the broker may take to acknowledge one message.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest pause between two attempts to reconnect.
 const RECONNECT_CEILING: Duration = Duration::from_secs(4);
+
+/// Pause between two attempts to connect at the start.
+const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Who we are to the broker.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +127,21 @@ impl Bus {
         })
     }
 
+    /// The same with more patience: a broker where nobody listens yet is waited for. Who is refused
+    /// is told so at once.
+    pub async fn connect_within(options: ConnectOptions, patience: Duration) -> Result<Self> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match Self::connect(options.clone()).await {
+                Err(error) if connects_later(&error) && Instant::now() < deadline => {
+                    tracing::warn!(error = chain(&error), "no broker yet; trying again");
+                    tokio::time::sleep(CONNECT_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// The same connection, with or without group commit: facts that are stated at the same time
     /// share a sync to disk. It is a gain where the broker syncs before each acknowledgement, and a
     /// small loss where it does not.
@@ -201,6 +226,11 @@ fn log_event(event: &Event) {
         Event::ClientError(error) => tracing::warn!(%error, "broker client error"),
         Event::Draining | Event::Closed => tracing::debug!("broker connection closing"),
     }
+}
+
+/// The addresses of a list.
+pub(crate) fn addresses_of(urls: &str) -> Result<Vec<ServerAddr>> {
+    addresses(urls, &without_credentials(urls))
 }
 
 fn addresses(urls: &str, shown: &str) -> Result<Vec<ServerAddr>> {

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Bus, BusError, Result, provision, trace};
+use crate::{Bus, BusError, Result, provision, time::timestamp, trace};
 
 /// Headers that a dead letter has besides those of the message it copies.
 pub(crate) mod header {
@@ -474,10 +474,6 @@ fn ascii_json(json: &str) -> String {
 
 fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(async_nats::HeaderValue::as_str)
-}
-
-fn timestamp(time: async_nats::datetime::DateTime) -> Timestamp {
-    Timestamp::from_nanosecond(time.unix_timestamp_nanos()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn failed<E>(source: E) -> BusError

@@ -11,9 +11,11 @@
 //! While nothing is denied it costs an operation a place in a queue of wakers: no allocation, and
 //! no subject is written out.
 
+mod essential;
+mod words;
+
 use std::{
     collections::VecDeque,
-    fmt::{self, Display},
     future::Future,
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,76 +24,16 @@ use std::{
 };
 
 use async_nats::{Event, ServerError};
-use colloquy_contract::{
-    permissions::{Permissions, within},
-    services, streams,
-};
+use colloquy_contract::permissions::within;
 use pin_project_lite::pin_project;
 use tokio::sync::{Notify, futures::Notified};
 
 use crate::{Bus, BusError, Result};
+use essential::Essential;
+use words::{Access, Denial};
 
 /// Subjects that are remembered: a process that is denied more than these is told of some of them.
 const MOST_REMEMBERED: usize = 256;
-
-/// Longest subject that is remembered, in bytes; the broker allows longer ones.
-const MAX_SUBJECT_BYTES: usize = 1_024;
-
-/// How the broker begins what it says of something that it denies.
-const VIOLATION: &str = "permissions violation for ";
-
-/// What was to be done with a subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Publish,
-    Subscribe,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Denial {
-    access: Access,
-    subject: String,
-}
-
-impl Denial {
-    /// Reads what the broker said; `None` if it said something else.
-    fn read(said: &str) -> Option<Self> {
-        let said = said.trim_matches('\'');
-        let head = said.get(..VIOLATION.len())?;
-        if !head.eq_ignore_ascii_case(VIOLATION) {
-            return None;
-        }
-        let what = &said[VIOLATION.len()..];
-        let access = match what.split(' ').next()? {
-            word if word.eq_ignore_ascii_case("publish") => Access::Publish,
-            word if word.eq_ignore_ascii_case("subscription") => Access::Subscribe,
-            _ => return None,
-        };
-        let (_, rest) = what.split_once('"')?;
-        let (subject, _) = rest.split_once('"')?;
-        let short = !subject.is_empty() && subject.len() <= MAX_SUBJECT_BYTES;
-        short.then(|| Self {
-            access,
-            subject: subject.to_owned(),
-        })
-    }
-
-    fn error(&self) -> BusError {
-        BusError::Denied {
-            subject: self.to_string(),
-        }
-    }
-}
-
-impl Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = match self.access {
-            Access::Publish => "Publish",
-            Access::Subscribe => "Subscription",
-        };
-        write!(f, "{access} to \"{}\"", self.subject)
-    }
-}
 
 /// What was denied on this connection and when for the last time, the latest behind.
 type Remembered = VecDeque<(Instant, Denial)>;
@@ -268,44 +210,6 @@ pub(crate) fn apis(calls: &[&str], stream: &str) -> Vec<String> {
     calls.iter().flat_map(|call| api(call, stream)).collect()
 }
 
-/// What a service cannot work without.
-enum Essential {
-    /// All that it declares.
-    Declared(Permissions),
-    /// It is not in the table of services: its consumer, and facts.
-    Usual(Vec<String>),
-}
-
-impl Essential {
-    fn of(service: &str) -> Self {
-        if let Some(known) = services::find(service) {
-            return Self::Declared(Permissions::of(known));
-        }
-        let logs = [&streams::CONVERSATIONS, &streams::ACCOUNTS];
-        let consumer = logs.iter().flat_map(|log| {
-            let name = log.name;
-            [
-                format!("$JS.API.CONSUMER.MSG.NEXT.{name}.{service}"),
-                format!("$JS.ACK.{name}.{service}.>"),
-                format!("$JS.ACK.*.*.{name}.{service}.>"),
-            ]
-        });
-        let facts = ["conversations.>", "accounts.>"].map(str::to_owned);
-        let letters = format!("deadletters.{service}.>");
-        Self::Usual(consumer.chain(facts).chain([letters]).collect())
-    }
-
-    fn covers(&self, denial: &Denial) -> bool {
-        let subject = &denial.subject;
-        match (self, denial.access) {
-            (Self::Declared(all), Access::Publish) => all.may_publish(subject),
-            (Self::Declared(all), Access::Subscribe) => all.may_subscribe(subject),
-            (Self::Usual(all), Access::Publish) => all.iter().any(|one| within(one, subject)),
-            (Self::Usual(_), Access::Subscribe) => false,
-        }
-    }
-}
-
 impl Bus {
     /// Does something that needs answers to messages on these subjects, or says which of them was
     /// denied meanwhile. Subjects may hold wildcards.
@@ -378,40 +282,6 @@ mod tests {
         std::future::pending().await
     }
 
-    #[test]
-    fn the_words_of_the_broker_are_read() {
-        for (said, shown) in [
-            (
-                "Permissions Violation for Publish to \"a.b\"",
-                Some("Publish to \"a.b\""),
-            ),
-            (
-                "'permissions violation for publish to \"$JS.API.INFO\"'",
-                Some("Publish to \"$JS.API.INFO\""),
-            ),
-            (
-                "Permissions Violation for Subscription to \"a.*\" using queue \"q\"",
-                Some("Subscription to \"a.*\""),
-            ),
-            (
-                "Permissions Violation for Publish with Reply of \"_INBOX.x\"",
-                Some("Publish to \"_INBOX.x\""),
-            ),
-            ("Permissions Violation for Publish to \"\"", None),
-            ("Permissions Violation for Dancing to \"a\"", None),
-            ("Permissions Violation for Publish to a", None),
-            ("Maximum Payload Violation", None),
-            ("", None),
-            ("Permissions Violation fö", None),
-        ] {
-            let read = Denial::read(said).map(|denial| denial.to_string());
-            assert_eq!(read.as_deref(), shown, "{said}");
-        }
-        let long = "x".repeat(MAX_SUBJECT_BYTES + 1);
-        let said = format!("Permissions Violation for Publish to \"{long}\"");
-        assert_eq!(Denial::read(&said), None);
-    }
-
     #[tokio::test]
     async fn an_operation_ends_when_what_it_needs_is_denied() {
         let denials = denials();
@@ -467,34 +337,5 @@ mod tests {
         }
         assert_eq!(denials.remembered().len(), MOST_REMEMBERED);
         assert!(!denials.hear(&Event::LameDuckMode));
-    }
-
-    #[test]
-    fn a_service_cannot_work_without_what_it_declares() {
-        let publish = |subject: &str| Denial {
-            access: Access::Publish,
-            subject: subject.to_owned(),
-        };
-        for service in ["decode", "somebody-elses"] {
-            let essential = Essential::of(service);
-            for subject in [
-                format!("$JS.API.CONSUMER.MSG.NEXT.CONVERSATIONS.{service}"),
-                format!("$JS.ACK.CONVERSATIONS.{service}.1.2.3.4.5"),
-                "conversations.1.acme.x.decoded".to_owned(),
-                format!("deadletters.{service}.conversations.1.acme.x.received"),
-            ] {
-                assert!(essential.covers(&publish(&subject)), "{service} {subject}");
-            }
-            let foreign = publish("$JS.API.CONSUMER.MSG.NEXT.CONVERSATIONS.tag");
-            assert!(!essential.covers(&foreign), "{service}");
-        }
-        let foreign = publish("conversations.1.acme.x.tagged");
-        assert!(!Essential::of("decode").covers(&foreign));
-        let search = Denial {
-            access: Access::Subscribe,
-            subject: colloquy_contract::search::SUBJECT.to_owned(),
-        };
-        assert!(Essential::of("index").covers(&search));
-        assert!(!Essential::of("decode").covers(&search));
     }
 }

@@ -15,6 +15,7 @@
 
 pub mod artifacts;
 pub mod backup;
+mod certificate;
 mod chunks;
 mod connect;
 pub mod deadletters;
@@ -33,10 +34,13 @@ pub mod rpc;
 pub mod scan;
 mod settle;
 mod storage;
+mod time;
 mod trace;
+mod walk;
 pub mod worker;
 
 pub use artifacts::Artifacts;
+pub use certificate::{BrokerCertificate, Shown};
 pub use connect::{Bus, ConnectOptions, Credentials};
 pub use error::{BusError, Result, chain};
 pub use kv::Kv;

@@ -4,14 +4,20 @@
 //! - [`apply`] creates what is missing and updates what differs. Settings that can lose data and
 //!   that the broker cannot change in place are refused with the reason, before anything is touched.
 //!
+//! Servers that have not agreed on a leader, or of which too many are away, are waited for: a cluster
+//! that starts needs some seconds.
+//!
 //! Idempotent: what agrees is left alone. What an operator chose and the contract has no opinion
 //! about (placement, compression, byte limits) stays as it is.
 
+mod patience;
 mod safety;
+
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
-    context::{ConsumerInfoErrorKind, GetStreamErrorKind},
+    context::{ConsumerInfoErrorKind, GetStreamError, GetStreamErrorKind},
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
 };
 use colloquy_contract::{
@@ -22,9 +28,17 @@ use colloquy_contract::{
     subject,
 };
 
-use crate::{Bus, BusError, Result, connect::object_stream};
+use crate::{Bus, BusError, Result, chain, connect::object_stream};
 
+pub(crate) use patience::connects_later;
 pub use safety::{Finding, Severity};
+
+/// How long a cluster may take to agree, unless somebody says otherwise: an election takes a few
+/// seconds, a server's start a little longer.
+pub const USUAL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What a deployment chooses about its storage.
 #[derive(Debug, Clone, Copy)]
@@ -63,12 +77,46 @@ pub async fn check(bus: &Bus, storage: Storage) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Creates or updates every stream, bucket and consumer of the contract. Returns what differed.
+/// Creates or updates every stream, bucket and consumer of the contract, and sees that each has a
+/// leader. Returns what differed.
 ///
 /// # Errors
 /// [`BusError::Unsafe`] if settings that can lose data cannot be mended in place; then nothing was
-/// changed.
+/// changed. The broker's last word if its servers have not agreed for [`USUAL_PATIENCE`].
 pub async fn apply(bus: &Bus, storage: Storage) -> Result<Vec<Finding>> {
+    apply_within(bus, storage, USUAL_PATIENCE).await
+}
+
+/// The same with another patience with servers that have not agreed on a leader, or of which too
+/// many are away. What they have done by then stays, and is done no second time.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_within(bus: &Bus, storage: Storage, patience: Duration) -> Result<Vec<Finding>> {
+    let deadline = Instant::now() + patience;
+    let mut differed = None;
+    loop {
+        let applying = apply_once(bus, storage, &mut differed);
+        let needed = ["$JS.API.STREAM.>", "$JS.API.CONSUMER.>"];
+        match bus.or_denied(&needed, applying).await {
+            Err(error) if patience::passes(&error) && Instant::now() < deadline => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the broker's servers have not agreed yet; trying again"
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done.map(|()| differed.unwrap_or_default()),
+        }
+    }
+}
+
+/// Does what is missing; `differed` is what the first look found.
+async fn apply_once(
+    bus: &Bus,
+    storage: Storage,
+    differed: &mut Option<Vec<Finding>>,
+) -> Result<()> {
     let findings = check(bus, storage).await?;
     let refused: Vec<String> = findings
         .iter()
@@ -80,13 +128,15 @@ pub async fn apply(bus: &Bus, storage: Storage) -> Result<Vec<Finding>> {
             reasons: refused.join("\n"),
         });
     }
+    differed.get_or_insert(findings);
     for wanted in wanted_streams(storage) {
         apply_stream(bus, wanted).await?;
     }
     for consumer in wanted_consumers() {
         consumer.apply(bus).await?;
     }
-    Ok(findings)
+    // Only a leader answers for what it leads: who starts next finds everything.
+    check(bus, storage).await.map(drop)
 }
 
 /// Creates or updates the consumers of a service that the contract's table does not know, such as
@@ -197,15 +247,16 @@ fn kv_config(spec: &KvSpec) -> Config {
 async fn present(bus: &Bus, name: &str) -> Result<Option<Config>> {
     match bus.jetstream().get_stream(name).await {
         Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(said)
-                if said.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND =>
-            {
-                Ok(None)
-            }
-            _ => Err(provision_error("stream", name, error)),
-        },
+        Err(error) if not_found(&error) => Ok(None),
+        Err(error) => Err(provision_error("stream", name, error)),
     }
+}
+
+/// Whether the broker says that there is no such stream, and not that it cannot tell.
+pub(crate) fn not_found(error: &GetStreamError) -> bool {
+    let said = error.kind();
+    matches!(said, GetStreamErrorKind::JetStream(said)
+        if said.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND)
 }
 
 async fn apply_stream(bus: &Bus, wanted: Config) -> Result<()> {

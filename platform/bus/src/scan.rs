@@ -9,10 +9,7 @@
 //! - What is removed is removed by its exact subject and only up to the sequence that was looked
 //!   at: an object that was stored again meanwhile stays.
 
-use std::time::Duration;
-
 use async_nats::jetstream::{
-    consumer::{DeliverPolicy, pull},
     message::StreamMessage,
     object_store::ObjectInfo,
     stream::{InfoWithSubjects, LastRawMessageErrorKind, Stream},
@@ -23,16 +20,12 @@ use base64::{
 };
 use bytes::Bytes;
 use colloquy_contract::{Bucket, streams::KvSpec};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use crate::{Bus, BusError, Result, connect::object_stream, error::chain};
-
-/// How long the next message of a scan may take before the stream is asked again what is left.
-const QUIET: Duration = Duration::from_secs(5);
-
-/// How often in a row a scan may fail to read before its caller is told.
-const ATTEMPTS: u32 = 5;
+use crate::{
+    Bus, BusError, Result, connect::object_stream, log::log_error, time::timestamp, walk::Walk,
+};
 
 /// An object as its bucket knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +69,8 @@ impl Objects {
         let Some(found) = self.0.next().await? else {
             return Ok(None);
         };
-        object(&found.payload, found.sequence, found.at, &self.0.stream).map(Some)
+        let payload = &found.message.payload;
+        object(payload, found.sequence, found.at, self.0.stream()).map(Some)
     }
 }
 
@@ -91,7 +85,7 @@ impl Chunks {
     /// The next id and the number of its chunks; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<(String, u64)>> {
         let next = self.pages.try_next().await;
-        let next = next.map_err(|error| scan_error(&self.stream, error))?;
+        let next = next.map_err(|error| log_error(&self.stream, error))?;
         Ok(next.map(|(subject, count)| {
             let nuid = subject.strip_prefix(&self.prefix).unwrap_or(&subject);
             (nuid.to_owned(), count as u64)
@@ -109,10 +103,12 @@ impl Values {
     /// The next key and its value as it stands; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<(String, Bytes)>> {
         while let Some(found) = self.walk.next().await? {
-            if let Some(key) = found.subject.strip_prefix(&self.prefix)
-                && !found.marker
+            // Whether it says that a key was deleted.
+            let marker = found.header("KV-Operation").is_some();
+            if let Some(key) = found.message.subject.strip_prefix(&self.prefix)
+                && !marker
             {
-                return Ok(Some((key.to_owned(), found.payload)));
+                return Ok(Some((key.to_owned(), found.message.payload)));
             }
         }
         Ok(None)
@@ -122,8 +118,9 @@ impl Values {
 impl Bus {
     /// Looks over the objects of a bucket.
     pub fn scan_objects(&self, bucket: Bucket) -> Objects {
-        let filter = format!("$O.{bucket}.M.>");
-        Objects(Walk::new(self.clone(), object_stream(bucket), filter))
+        let filters = vec![format!("$O.{bucket}.M.>")];
+        let stream = object_stream(bucket);
+        Objects(Walk::new(self.clone(), stream, filters, 1))
     }
 
     /// Looks over the chunks of a bucket.
@@ -135,7 +132,7 @@ impl Bus {
             .subjects(format!("$O.{bucket}.C.>"))
             .fetch()
             .await
-            .map_err(|error| scan_error(&name, error))?;
+            .map_err(|error| log_error(&name, error))?;
         Ok(Chunks {
             pages,
             prefix: format!("$O.{bucket}.C."),
@@ -146,11 +143,8 @@ impl Bus {
     /// Looks over the entries of a key-value bucket.
     pub fn scan_values(&self, spec: &KvSpec) -> Values {
         let prefix = format!("$KV.{}.", spec.name);
-        let walk = Walk::new(
-            self.clone(),
-            format!("KV_{}", spec.name),
-            format!("{prefix}>"),
-        );
+        let (stream, filters) = (format!("KV_{}", spec.name), vec![format!("{prefix}>")]);
+        let walk = Walk::new(self.clone(), stream, filters, 1);
         Values { walk, prefix }
     }
 
@@ -197,9 +191,9 @@ impl Bus {
             .subjects(chunk_subject(bucket, nuid))
             .fetch()
             .await
-            .map_err(|error| scan_error(&name, error))?;
+            .map_err(|error| log_error(&name, error))?;
         let first = counts.try_next().await;
-        let first = first.map_err(|error| scan_error(&name, error))?;
+        let first = first.map_err(|error| log_error(&name, error))?;
         Ok(first.map_or(0, |(_, count)| count as u64))
     }
 
@@ -223,10 +217,18 @@ impl Bus {
             .await
     }
 
+    /// How many names a bucket holds: those of its objects, and the ids under which chunks lie.
+    pub async fn names_held(&self, bucket: Bucket) -> Result<u64> {
+        let name = object_stream(bucket);
+        let found = self.jetstream().get_stream(&name).await;
+        let found = found.map_err(|error| log_error(&name, error))?;
+        Ok(found.cached_info().state.subjects_count)
+    }
+
     /// First and last sequence of a stream; both 0 if it never held anything.
     pub async fn extent(&self, stream: &'static str) -> Result<(u64, u64)> {
         let found = self.jetstream().get_stream(stream).await;
-        let found = found.map_err(|error| scan_error(stream, error))?;
+        let found = found.map_err(|error| log_error(stream, error))?;
         let state = &found.cached_info().state;
         Ok((state.first_sequence, state.last_sequence))
     }
@@ -252,7 +254,7 @@ impl Bus {
         match found.get_last_raw_message_by_subject(subject).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(scan_error(stream, error)),
+            Err(error) => Err(log_error(stream, error)),
         }
     }
 
@@ -260,140 +262,8 @@ impl Bus {
         self.jetstream()
             .get_stream_no_info(name)
             .await
-            .map_err(|error| scan_error(name, error))
+            .map_err(|error| log_error(name, error))
     }
-}
-
-/// A message that a scan came by.
-struct Found {
-    subject: String,
-    payload: Bytes,
-    /// Whether it says that a key was deleted.
-    marker: bool,
-    sequence: u64,
-    pending: u64,
-    at: Timestamp,
-}
-
-/// The messages of a stream that match, from its beginning to where it ended when we began.
-struct Walk {
-    bus: Bus,
-    stream: String,
-    filter: String,
-    next_sequence: u64,
-    /// Where to end; known once the stream was opened.
-    last: Option<u64>,
-    messages: Option<pull::Ordered>,
-    pending: u64,
-}
-
-/// What one attempt to read gave.
-enum Step {
-    Found(Box<Found>),
-    End,
-    Again,
-}
-
-impl Walk {
-    const fn new(bus: Bus, stream: String, filter: String) -> Self {
-        Self {
-            bus,
-            stream,
-            filter,
-            next_sequence: 1,
-            last: None,
-            messages: None,
-            pending: 0,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Found>> {
-        let mut attempt = 1;
-        loop {
-            match self.step().await {
-                Ok(Step::Found(found)) => return Ok(Some(*found)),
-                Ok(Step::End) => return Ok(None),
-                // The stream itself says what is left, each time it is opened.
-                Ok(Step::Again) => {}
-                Err(error) if attempt == ATTEMPTS => return Err(error),
-                Err(error) => {
-                    let error = chain(&error);
-                    tracing::warn!(attempt, error, "a scan cannot read; trying again");
-                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
-                    self.messages = None;
-                    attempt += 1;
-                }
-            }
-        }
-    }
-
-    async fn step(&mut self) -> Result<Step> {
-        if self.last.is_some_and(|last| self.next_sequence > last) {
-            return Ok(Step::End);
-        }
-        let Some(messages) = &mut self.messages else {
-            self.open().await?;
-            let over = self.pending == 0;
-            return Ok(if over { Step::End } else { Step::Again });
-        };
-        if self.pending == 0 {
-            return Ok(Step::End);
-        }
-        let message = match tokio::time::timeout(QUIET, messages.next()).await {
-            Ok(Some(Ok(message))) => message,
-            Ok(Some(Err(error))) => return Err(scan_error(&self.stream, error)),
-            Ok(None) => return Err(scan_error(&self.stream, "the consumer ended")),
-            Err(_) => {
-                self.messages = None;
-                return Ok(Step::Again);
-            }
-        };
-        let found = found(message).map_err(|error| scan_error(&self.stream, error))?;
-        // A reader that was opened again may begin a little earlier.
-        if found.sequence < self.next_sequence {
-            return Ok(Step::Again);
-        }
-        self.next_sequence = found.sequence + 1;
-        self.pending = found.pending;
-        Ok(Step::Found(Box::new(found)))
-    }
-
-    async fn open(&mut self) -> Result<()> {
-        let stream = self.bus.jetstream().get_stream(&self.stream).await;
-        let stream = stream.map_err(|error| scan_error(&self.stream, error))?;
-        self.last
-            .get_or_insert(stream.cached_info().state.last_sequence);
-        let config = pull::OrderedConfig {
-            filter_subject: self.filter.clone(),
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: self.next_sequence,
-            },
-            ..pull::OrderedConfig::default()
-        };
-        let consumer = stream.create_consumer(config).await;
-        let consumer = consumer.map_err(|error| scan_error(&self.stream, error))?;
-        self.pending = consumer.cached_info().num_pending;
-        let messages = consumer.messages().await;
-        self.messages = Some(messages.map_err(|error| scan_error(&self.stream, error))?);
-        Ok(())
-    }
-}
-
-fn found(message: async_nats::jetstream::Message) -> std::result::Result<Found, async_nats::Error> {
-    let info = message.info()?;
-    let (sequence, pending) = (info.stream_sequence, info.pending);
-    let at = timestamp(info.published);
-    let headers = message.headers.as_ref();
-    let marker = headers.is_some_and(|headers| headers.get("KV-Operation").is_some());
-    let message = message.message;
-    Ok(Found {
-        subject: message.subject.to_string(),
-        payload: message.payload,
-        marker,
-        sequence,
-        pending,
-        at,
-    })
 }
 
 fn object(payload: &[u8], sequence: u64, at: Timestamp, stream: &str) -> Result<StoredObject> {
@@ -428,20 +298,6 @@ fn object_subject(bucket: Bucket, name: &str) -> String {
 
 fn chunk_subject(bucket: Bucket, nuid: &str) -> String {
     format!("$O.{bucket}.C.{nuid}")
-}
-
-fn timestamp(time: async_nats::datetime::DateTime) -> Timestamp {
-    Timestamp::from_nanosecond(time.unix_timestamp_nanos()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn scan_error<E>(what: &str, source: E) -> BusError
-where
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    BusError::Log {
-        what: what.to_owned(),
-        source: source.into(),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Watches the certificates of a file, so that somebody renews them in time.
+//! Tells when certificates end, so that somebody renews them in time.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use opentelemetry::{KeyValue, global};
-use x509_parser::pem::Pem;
+use x509_parser::{parse_x509_certificate, pem::Pem};
 
 /// How often the file is read: it may be replaced while the process runs.
 const READ_EVERY: Duration = Duration::from_secs(60);
@@ -61,26 +61,40 @@ pub fn earliest_end(path: &Path) -> Result<i64, CertificateError> {
     earliest.ok_or_else(|| malformed("there is no certificate in it".to_owned()))
 }
 
+/// When a certificate ends, in seconds since the epoch, or what is wrong with it.
+pub fn end_of(der: &[u8]) -> Result<i64, String> {
+    let parsed = parse_x509_certificate(der).map_err(|error| error.to_string())?;
+    Ok(parsed.1.validity().not_after.timestamp())
+}
+
 /// Shows in the metrics when the first certificate of a file ends, under this short name of the
 /// file, such as `nats-ca`. The file is read again now and then.
 pub fn watch(name: &'static str, path: PathBuf) {
     let read: Mutex<Option<(Instant, Option<i64>)>> = Mutex::new(None);
+    show(name, move || {
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, end)) = *read
+            && at.elapsed() < READ_EVERY
+        {
+            return end;
+        }
+        let end = earliest_end(&path)
+            .inspect_err(|error| tracing::warn!(%error, "a certificate is not watched"))
+            .ok();
+        *read = Some((Instant::now(), end));
+        end
+    });
+}
+
+/// Shows in the metrics when a certificate ends, under a short name; nothing while that is not
+/// known. `end` is asked at each export and must not wait for anything.
+pub fn show(name: &'static str, end: impl Fn() -> Option<i64> + Send + Sync + 'static) {
     global::meter("colloquy-process")
         .i64_observable_gauge("colloquy.tls.not_after")
         .with_unit("s")
-        .with_description("When the first certificate of a file ends, seconds since the epoch")
+        .with_description("When a certificate ends, seconds since the epoch")
         .with_callback(move |observer| {
-            let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
-            let end = match *read {
-                Some((at, end)) if at.elapsed() < READ_EVERY => end,
-                _ => earliest_end(&path)
-                    .inspect_err(|error| tracing::warn!(%error, "a certificate is not watched"))
-                    .ok(),
-            };
-            if read.is_none_or(|(at, _)| at.elapsed() >= READ_EVERY) {
-                *read = Some((Instant::now(), end));
-            }
-            if let Some(end) = end {
+            if let Some(end) = end() {
                 observer.observe(end, &[KeyValue::new("colloquy.tls.file", name)]);
             }
         })

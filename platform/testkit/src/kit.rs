@@ -1,32 +1,36 @@
 //! A broker with everything a service needs, and the questions a test asks.
 
+mod left;
+mod running;
+mod things;
+
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use colloquy_bus::{
-    Bus, CancellationToken, ConnectOptions, chain,
+    Bus, ConnectOptions, chain,
     log::Logged,
     provision::{self, Storage},
-    worker::{self, Service},
 };
 use colloquy_contract::{
-    AccountId, ConversationId, Envelope, Fact, FactType, Scope,
-    facts::{FactData, FactInput, Family},
-    streams,
+    Envelope, Fact, FactType, Scope,
+    facts::{FactData, Family},
 };
-use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    Authorization, Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, broker::Queue,
-    faults::Victim, process,
+    Authorization, Broker, BrokerOptions, Clock, KIT, Process, Proxy, Targets, faults::Victim,
+    process,
 };
+
+pub use running::Running;
+pub use things::{account, conversation, types};
 
 /// How long anything may take on a busy machine before a test fails. A delivery that a fault swallows
 /// comes again after the ack wait of 30 s, and a fault may swallow that one too.
@@ -34,9 +38,6 @@ pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How long what was drained may take to be seen as settled, when a kit is dropped.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time that handlers are given when a service drains.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// The source of facts that a test states.
 const SOURCE: &str = "test";
@@ -202,21 +203,6 @@ impl Kit {
         }
     }
 
-    /// Runs a service in this process, on a connection of its own, as often as it is called.
-    pub async fn run<S: Service>(&self, service: Arc<S>) -> Running {
-        provision::service(&self.bus, S::NAME, S::Input::TYPES)
-            .await
-            .unwrap_or_else(|error| panic!("no consumer for {}: {}", S::NAME, chain(&error)));
-        self.expect_settled(S::NAME);
-        let (bus, drain) = (self.connect(S::NAME).await, CancellationToken::new());
-        let task = tokio::spawn(worker::run(bus, service, drain.clone(), GRACE));
-        Running {
-            service: S::NAME,
-            drain,
-            task,
-        }
-    }
-
     /// Has the kit look at a service's queue when it is dropped, as it does for those that it runs:
     /// for services that run in processes of their own.
     pub fn expect_settled(&self, service: &'static str) {
@@ -253,75 +239,13 @@ impl Kit {
         history.unwrap_or_else(|error| panic!("no history: {}", chain(&error)))
     }
 
-    /// Number of dead letters.
-    pub async fn dead_letters(&self) -> u64 {
-        let mut count = None;
-        eventually("the servers tell what they hold", PATIENCE, async || {
-            count = self.count_dead_letters().ok();
-            count.is_some()
-        })
-        .await;
-        count.unwrap_or(0)
-    }
-
-    /// Waits until the services that were run have nothing queued and nothing under way.
-    pub async fn settled(&self, bound: Duration) {
-        let deadline = Instant::now() + bound;
-        while let Err(left) = self.nothing_queued() {
-            assert!(Instant::now() < deadline, "after {bound:?}, {left}");
-            tokio::time::sleep(process::LOOK).await;
-        }
-    }
-
-    /// The same for one service, whoever runs it.
-    pub async fn settled_by(&self, service: &str, bound: Duration) {
-        let deadline = Instant::now() + bound;
-        let look = || nothing_queued_for(service, &self.broker.holdings()?.queues);
-        while let Err(left) = look() {
-            assert!(Instant::now() < deadline, "after {bound:?}, {left}");
-            tokio::time::sleep(process::LOOK).await;
-        }
-    }
-
     /// The kit may be dropped with facts in queues and with dead letters.
     pub fn allow_leftovers(&self) {
         self.leftovers_allowed.store(true, Ordering::Relaxed);
     }
 
-    fn nothing_queued(&self) -> Result<(), String> {
-        let services = self.services().clone();
-        if services.is_empty() {
-            return Ok(());
-        }
-        let queues = self.broker.holdings()?.queues;
-        services
-            .into_iter()
-            .try_for_each(|service| nothing_queued_for(service, &queues))
-    }
-
-    /// Replicas may lag behind: the largest number is the newest.
-    fn count_dead_letters(&self) -> Result<u64, String> {
-        let streams = self.broker.holdings()?.streams;
-        let ours = streams
-            .iter()
-            .filter(|(name, _)| name == streams::DEADLETTERS.name);
-        let most = ours.map(|(_, messages)| *messages).max();
-        most.ok_or_else(|| "no server has the stream of dead letters".to_owned())
-    }
-
     fn services(&self) -> std::sync::MutexGuard<'_, BTreeSet<&'static str>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn nothing_left(&self) -> Result<(), String> {
-        if self.services().is_empty() {
-            return Ok(());
-        }
-        self.nothing_queued()?;
-        match self.count_dead_letters()? {
-            0 => Ok(()),
-            count => Err(format!("there are {count} dead letters")),
-        }
     }
 }
 
@@ -367,64 +291,6 @@ fn show_logs() {
         .try_init();
 }
 
-/// A service that runs in this process. Dropping it kills it.
-#[derive(Debug)]
-pub struct Running {
-    service: &'static str,
-    drain: CancellationToken,
-    task: JoinHandle<colloquy_bus::Result<()>>,
-}
-
-impl Running {
-    /// Has it finish what it does, hand back the rest, and end.
-    pub async fn drain(mut self) {
-        self.drain.cancel();
-        let Ok(ended) = tokio::time::timeout(PATIENCE, &mut self.task).await else {
-            panic!("{} does not drain within {PATIENCE:?}", self.service)
-        };
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => panic!("{} ended: {}", self.service, chain(&error)),
-            Err(error) => panic!("{} panicked: {error}", self.service),
-        }
-    }
-
-    /// Ends it where it stands. A harder death, without even a farewell to the broker, is that of a
-    /// [`Process`].
-    pub async fn kill(mut self) {
-        self.task.abort();
-        // Done when it is gone; that it was aborted is no news.
-        let _ = (&mut self.task).await;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// A new conversation of the account `acme`.
-pub fn conversation() -> Scope {
-    Scope::Conversation {
-        account: "acme".parse().expect("an account id"),
-        conversation: ConversationId::generate(),
-    }
-}
-
-/// A new account.
-pub fn account() -> Scope {
-    Scope::Account {
-        account: AccountId::generate(),
-    }
-}
-
-/// The types of facts.
-pub fn types(history: &[Logged]) -> Vec<FactType> {
-    let facts = history.iter();
-    facts.map(|logged| logged.envelope.fact_type).collect()
-}
-
 /// Waits until a condition holds; fails the test if it does not within `bound`.
 ///
 /// # Panics
@@ -452,20 +318,5 @@ pub(crate) async fn connect(options: ConnectOptions) -> Bus {
             ),
         }
         tokio::time::sleep(process::LOOK).await;
-    }
-}
-
-fn nothing_queued_for(service: &str, queues: &[Queue]) -> Result<(), String> {
-    let mut own = queues.iter().filter(|queue| queue.consumer == service);
-    let Some(first) = own.next() else {
-        return Err(format!("no server knows the queue of {service}"));
-    };
-    let left = |queue: &&Queue| queue.pending + queue.unsettled > 0;
-    match std::iter::once(first).chain(own).find(left) {
-        None => Ok(()),
-        Some(queue) => Err(format!(
-            "{service} has {} facts queued and {} unsettled in {}",
-            queue.pending, queue.unsettled, queue.stream
-        )),
     }
 }

@@ -35,7 +35,7 @@ mod process;
 mod proxy;
 mod supervised;
 
-pub use broker::{Authorization, Broker, BrokerOptions, KIT, Sync};
+pub use broker::{Authorization, Broker, BrokerOptions, Certificates, KIT, Sync};
 pub use chaos::{Chaos, Struck, Targets};
 pub use child::Process;
 pub use clock::Clock;

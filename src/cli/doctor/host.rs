@@ -7,15 +7,18 @@ use std::{
 };
 
 use colloquy_assets::{AssetError, Cache, FileState, Manifest};
-use colloquy_bus::chain;
+use colloquy_bus::{BrokerCertificate, Shown, chain};
 use colloquy_runtime::{
     certificates,
     telemetry::{self, Receiver},
 };
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::{Client, StatusCode, header};
+use reqwest::{Certificate, Client, StatusCode, header};
 
-use super::{broker::clock, report::Check};
+use super::{
+    broker::clock,
+    report::{Check, State},
+};
 
 /// How long something over HTTP may take.
 const HTTP_PATIENCE: Duration = Duration::from_secs(5);
@@ -84,16 +87,44 @@ pub(super) fn certificates(path: &Path) -> Check {
     let area = "certificates";
     let advice = "Renew it, give all services the new file, and restart them.";
     match certificates::earliest_end(path) {
-        Ok(end) => {
-            let days = (end - Timestamp::now().as_second()).div_euclid(DAY_SECONDS);
-            let found = format!("{} holds for {days} days", path.display());
-            match days {
-                ..0 => Check::failed(area, format!("{} has ended", path.display()), advice),
-                0..CERTIFICATE_DAYS => Check::warning(area, found, advice),
-                _ => Check::ok(area, found),
-            }
-        }
+        Ok(end) => holds(&path.display().to_string(), end, advice),
         Err(error) => Check::failed(area, chain(&error), advice),
+    }
+}
+
+/// Whether the certificates that the broker's servers show hold for a while, and whether who connects
+/// would trust them.
+pub(super) async fn broker_certificate(broker: anyhow::Result<BrokerCertificate>) -> Vec<Check> {
+    let looking = async { anyhow::Ok(broker?.look().await?) };
+    let Ok(shown) = looking.await else {
+        // That the broker is not reached, or the file of authorities is none, was told already.
+        return Vec::new();
+    };
+    let check = |one: &Shown| {
+        let what = format!("the certificate of {}", one.server);
+        let advice = "Renew it at the broker, and have its servers reload or restart.";
+        let held = holds(&what, one.not_after.as_second(), advice);
+        match &one.refused {
+            Some(reason) if held.state != State::Failed => Check::failed(
+                "certificates",
+                format!("{what} is not trusted: {reason}"),
+                "Give the authority that signed it by --nats-ca, and an address that it names.",
+            ),
+            _ => held,
+        }
+    };
+    shown.iter().map(check).collect()
+}
+
+/// How long a certificate that ends then still holds.
+fn holds(what: &str, end: i64, advice: &str) -> Check {
+    let area = "certificates";
+    let days = (end - Timestamp::now().as_second()).div_euclid(DAY_SECONDS);
+    let found = format!("{what} holds for {days} days");
+    match days {
+        ..0 => Check::failed(area, format!("{what} has ended"), advice),
+        0..CERTIFICATE_DAYS => Check::warning(area, found, advice),
+        _ => Check::ok(area, found),
     }
 }
 
@@ -159,18 +190,33 @@ fn refused(receiver: &Receiver, status: StatusCode) -> Check {
 }
 
 /// Whether the gateway is ready, and what its clock says.
-pub(super) async fn gateway(url: &str) -> Vec<Check> {
+pub(super) async fn gateway(url: &str, authorities: Option<&Path>) -> Vec<Check> {
     let area = "gateway";
     let ready = format!("{}/readyz", url.trim_end_matches('/'));
     let asked = Timestamp::now();
-    let asking = async { client()?.get(&ready).send().await };
+    let trusting = match authorities {
+        Some(path) => match trusted(path).await {
+            Ok(authorities) => authorities,
+            Err(error) => {
+                let found = format!("{} cannot be used: {error}", path.display());
+                return vec![Check::failed(area, found, "Correct --gateway-ca.")];
+            }
+        },
+        None => Vec::new(),
+    };
+    let asking = async {
+        let client = Client::builder().timeout(HTTP_PATIENCE);
+        let client = client.tls_certs_merge(trusting).build()?;
+        client.get(&ready).send().await
+    };
     let answer = match asking.await {
         Ok(answer) => answer,
         Err(error) => {
             return vec![Check::failed(
                 area,
                 format!("{url} does not answer: {}", reason(&error)),
-                "Start it ('colloquy gateway'), or correct --gateway.",
+                "Start it ('colloquy gateway'), or correct --gateway, and --gateway-ca where it \
+                 speaks TLS.",
             )];
         }
     };
@@ -194,6 +240,14 @@ pub(super) async fn gateway(url: &str) -> Vec<Check> {
         clock("clocks", "the gateway's", theirs, asked)
     }));
     checks
+}
+
+/// The authorities of a file.
+async fn trusted(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let content = tokio::fs::read(path).await?;
+    let authorities = Certificate::from_pem_bundle(&content)?;
+    anyhow::ensure!(!authorities.is_empty(), "there is no certificate in it");
+    Ok(authorities)
 }
 
 fn client() -> reqwest::Result<Client> {

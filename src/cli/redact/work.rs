@@ -5,10 +5,9 @@ use std::{
     io::{self, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use colloquy_anonymize::{
     Job, Outcome, Redactor,
     policy::Policy,
@@ -16,7 +15,7 @@ use colloquy_anonymize::{
     text::{Recognize, Treatment, redact_plain},
 };
 use colloquy_contract::transcript::Transcript;
-use colloquy_decode::audio::{DecodeError, Limits, decode};
+use colloquy_decode::audio::{DecodeError, decode};
 use colloquy_transcribe::{
     FlacRecording,
     engine::{Engine, EngineOptions, Request},
@@ -25,13 +24,13 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::{Redact, TranscriptForm, output, told::Told};
-use crate::{cli::options::model_folder, engines::Speech};
-
-/// The largest recording: a day, which the engine takes at most, of four channels of 48 kHz WAV.
-const MAX_INPUT_BYTES: u64 = 32 << 30;
-
-/// The longest recording.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 3_600);
+use crate::{
+    cli::{
+        options::model_folder,
+        recordings::{is_input, limits, open, unusable},
+    },
+    engines::Speech,
+};
 
 /// The largest text. It is read whole.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -94,7 +93,7 @@ impl Work {
         // What all files need is found out before the first.
         self.recognize().await?;
         for input in &self.command.files {
-            let name = match input.as_os_str() == "-" {
+            let name = match is_input(input) {
                 true => "standard input".to_owned(),
                 false => input.display().to_string(),
             };
@@ -112,7 +111,10 @@ impl Work {
     }
 
     async fn one(&self, input: &Path, name: &str, folder: &Path) -> anyhow::Result<()> {
-        let mut file = open(input, folder)?;
+        if let Some(trouble) = unusable(input).filter(|_| !is_input(input)) {
+            bail!(trouble);
+        }
+        let mut file = open(input, folder, &|| self.cancel.is_cancelled())?;
         let mut start = Vec::new();
         Read::by_ref(&mut file)
             .take(LOOKED_AT_BYTES as u64)
@@ -202,22 +204,14 @@ impl Work {
         self.told.step(name, "decoding");
         let (to, cancel) = (to.to_owned(), self.cancel.clone());
         let decoded = tokio::task::spawn_blocking(move || {
-            let limits = Limits {
-                max_duration: MAX_DURATION,
-                max_input_bytes: MAX_INPUT_BYTES,
-                ..Limits::default()
-            };
             let output = File::create(&to).map_err(DecodeError::Write)?;
             let mut output = BufWriter::new(output);
-            let decoded = decode(file, &mut output, &limits, &|| cancel.is_cancelled())?;
+            let decoded = decode(file, &mut output, &limits(), &|| cancel.is_cancelled())?;
             output.flush().map_err(DecodeError::Write)?;
             Ok::<_, DecodeError>(decoded)
         });
         let channels = decoded.await??.channels;
-        let roles = self.command.roles.len();
-        if roles > 0 && roles != channels {
-            bail!("it has {channels} channel(s), and --roles names {roles}; name one per channel");
-        }
+        self.command.speech.check_channels(channels)?;
         Ok(())
     }
 
@@ -227,8 +221,8 @@ impl Work {
             bail!("there is no speech model");
         };
         let request = Request {
-            language: self.command.language.clone(),
-            roles: self.command.roles.clone(),
+            language: self.command.speech.language(),
+            roles: self.command.speech.roles.clone(),
             vocabulary: None,
         };
         let (audio, told, cancel) = (audio.to_owned(), self.told.clone(), self.cancel.clone());
@@ -281,11 +275,10 @@ impl Work {
 
     async fn speech(&self) -> anyhow::Result<&Speech> {
         let load = || async {
-            let folder = model_folder(&self.command.model)?;
-            let name = Path::new(&self.command.model).file_name();
+            let folder = model_folder(&self.command.speech.model)?;
             let options = EngineOptions {
-                threads: self.command.threads,
-                name: name.map(|name| name.to_string_lossy().into_owned()),
+                threads: self.command.speech.threads,
+                name: self.command.speech.model_name(),
                 ..EngineOptions::default()
             };
             let engine =
@@ -318,33 +311,6 @@ fn written(form: TranscriptForm, outcome: &Outcome) -> anyhow::Result<String> {
             serde_json::to_string_pretty(&document)? + "\n"
         }
     })
-}
-
-/// Opens a file. What cannot be read from the start again is copied into one before.
-fn open(input: &Path, folder: &Path) -> anyhow::Result<File> {
-    if input.as_os_str() == "-" {
-        return spool(io::stdin().lock(), folder);
-    }
-    let file = File::open(input).context("it cannot be opened; check its name")?;
-    let found = file.metadata().context("it cannot be opened")?;
-    if found.is_dir() {
-        return Err(anyhow!("it is a folder; name the files in it"));
-    }
-    if found.is_file() {
-        Ok(file)
-    } else {
-        spool(file, folder)
-    }
-}
-
-fn spool(stream: impl Read, folder: &Path) -> anyhow::Result<File> {
-    let mut copy = tempfile::tempfile_in(folder).context("it cannot be copied")?;
-    let copied = io::copy(&mut stream.take(MAX_INPUT_BYTES + 1), &mut copy);
-    if copied.context("it cannot be read")? > MAX_INPUT_BYTES {
-        bail!("it has more than {} GiB", MAX_INPUT_BYTES >> 30);
-    }
-    copy.rewind().context("it cannot be copied")?;
-    Ok(copy)
 }
 
 /// Whether what begins so is a text: no format of a recording begins without a zero byte or what

@@ -10,11 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use colloquy_formats::language;
 use colloquy_transcribe::engine::{EngineOptions, Request};
 
 use super::{Form, Transcribe};
-use crate::cli::options::model_folder;
+use crate::cli::{
+    options::model_folder,
+    recordings::{SpeechArgs, check_inputs, is_input, unusable},
+};
 
 /// The most bytes of a vocabulary file. The model takes some hundreds of words.
 const MAX_VOCABULARY_BYTES: u64 = 64 << 10;
@@ -24,6 +26,7 @@ const MAX_VOCABULARY_BYTES: u64 = 64 << 10;
 pub(super) struct Plan {
     pub(super) items: Vec<Item>,
     pub(super) sink: Sink,
+    pub(super) speech: SpeechArgs,
     pub(super) request: Request,
     pub(super) model: PathBuf,
     pub(super) options: EngineOptions,
@@ -61,6 +64,21 @@ impl Source {
             Self::File(path) => path.display().to_string(),
         }
     }
+
+    /// Its path; that of standard input is `-`.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::StandardInput => Path::new("-"),
+            Self::File(path) => path,
+        }
+    }
+
+    fn unusable(&self) -> Option<String> {
+        match self {
+            Self::StandardInput => None,
+            Self::File(path) => unusable(path),
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -87,25 +105,24 @@ impl Plan {
     pub(super) fn of(command: Transcribe) -> anyhow::Result<Self> {
         let forms = forms(&command.format);
         let sources = sources(&command.files)?;
-        let model = model_folder(&command.model)?;
+        let model = model_folder(&command.speech.model)?;
         let sink = sink(command.output, command.force, &forms, sources.len())?;
         let request = Request {
-            language: command.language.as_deref().and_then(language_code),
-            roles: command.roles,
+            language: command.speech.language(),
+            roles: command.speech.roles.clone(),
             vocabulary: command.vocabulary.as_deref().map(vocabulary).transpose()?,
         };
         let options = EngineOptions {
             compute_type: command.compute_type.into(),
-            threads: command.threads,
+            threads: command.speech.threads,
             beam_size: command.beam_size,
             batch_size: command.batch_size,
-            name: Path::new(&command.model)
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
+            name: command.speech.model_name(),
         };
         Ok(Self {
             items: items(sources, &sink, &forms),
             sink,
+            speech: command.speech,
             request,
             model,
             options,
@@ -120,17 +137,13 @@ fn forms(wanted: &[Form]) -> Vec<Form> {
 }
 
 fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    let is_input = |file: &&PathBuf| file.as_os_str() == "-";
-    let inputs = files.iter().filter(is_input).count();
-    ensure!(
-        inputs <= 1,
-        "- is given {inputs} times, and there is one standard input"
-    );
+    check_inputs(files)?;
+    let inputs = files.iter().filter(|file| is_input(file)).count();
     ensure!(
         inputs == 0 || !std::io::stdin().is_terminal(),
         "standard input is a terminal; send a recording into it, as in 'colloquy transcribe - < FILE'"
     );
-    let source = |file: &PathBuf| match is_input(&file) {
+    let source = |file: &PathBuf| match is_input(file) {
         true => Source::StandardInput,
         false => Source::File(file.clone()),
     };
@@ -156,14 +169,6 @@ fn sink(
         [form] => Ok(Sink::StandardOutput(form)),
         _ => bail!("several forms cannot be one stream; name a folder with --output"),
     }
-}
-
-/// The code of a language given as code or name. One that has no name here is left to the model.
-fn language_code(given: &str) -> Option<String> {
-    if given.eq_ignore_ascii_case("auto") {
-        return None;
-    }
-    Some(language::code(given).map_or_else(|| given.trim().to_lowercase(), str::to_owned))
 }
 
 fn vocabulary(given: &str) -> anyhow::Result<String> {
@@ -194,7 +199,7 @@ fn items(sources: Vec<Source>, sink: &Sink, forms: &[Form]) -> Vec<Item> {
     let mut taken: HashMap<PathBuf, Source> = HashMap::new();
     let mut items = Vec::new();
     for source in sources {
-        let (mut targets, mut refused) = (Vec::new(), unusable(&source));
+        let (mut targets, mut refused) = (Vec::new(), source.unusable());
         if let Sink::Folder { path, force } = sink {
             let base = path.join(stem(&source));
             targets.extend(forms.iter().map(|&form| {
@@ -220,18 +225,6 @@ fn items(sources: Vec<Source>, sink: &Sink, forms: &[Form]) -> Vec<Item> {
         });
     }
     items
-}
-
-/// Why a recording cannot be read, if that can be seen without opening it.
-fn unusable(source: &Source) -> Option<String> {
-    let Source::File(path) = source else {
-        return None;
-    };
-    match fs::metadata(path) {
-        Err(error) => Some(format!("it cannot be opened ({error}); check its name")),
-        Ok(found) if found.is_dir() => Some("it is a folder; name the files in it".to_owned()),
-        Ok(_) => None,
-    }
 }
 
 fn stem(source: &Source) -> PathBuf {
@@ -278,14 +271,6 @@ mod tests {
         for refused in [stream(&[Form::Vtt], 2), stream(&[Form::Txt, Form::Json], 1)] {
             assert!(refused.unwrap_err().to_string().contains("--output"));
         }
-    }
-
-    #[test]
-    fn languages_are_codes_or_names() {
-        assert_eq!(language_code("German").as_deref(), Some("de"));
-        assert_eq!(language_code("EN").as_deref(), Some("en"));
-        assert_eq!(language_code("tlh").as_deref(), Some("tlh"));
-        assert_eq!(language_code("auto"), None);
     }
 
     #[test]

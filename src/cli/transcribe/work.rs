@@ -8,11 +8,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
-use colloquy_decode::audio::{DecodeError, Decoded, Limits, decode};
+use colloquy_decode::audio::{DecodeError, Decoded, decode};
 use colloquy_transcribe::{
     FlacRecording,
     engine::{Engine, EngineError, Transcription},
@@ -23,15 +22,10 @@ use super::{
     plan::{Item, Plan, Source},
     progress::{Progress, Step},
 };
+use crate::cli::recordings::{limits, open};
 
-/// The largest recording: a day, which the engine takes at most, of four channels of 48 kHz WAV.
-const MAX_INPUT_BYTES: u64 = 32 << 30;
-
-/// The longest recording.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 3_600);
-
-/// Bytes of a stream that are copied between two looks at whether to stop.
-const COPY_BYTES: usize = 256 << 10;
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 256 << 10;
 
 /// How many recordings came to which end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,15 +146,7 @@ impl Work {
             .map_err(Trouble::Everything)?;
         let audio = folder.path().join("audio.flac");
         let decoded = self.decode(&item.source, folder.path(), &audio, step)?;
-        let (roles, channels) = (self.plan.request.roles.len(), decoded.channels);
-        if roles > 0 && roles != channels {
-            return Err(anyhow!(
-                "it has {channels} channel{}, and --roles names {roles}; name one role per \
-                 channel, or leave --roles out",
-                if channels == 1 { "" } else { "s" }
-            )
-            .into());
-        }
+        self.plan.speech.check_channels(decoded.channels)?;
         step.decoded(&decoded);
         let recording = FlacRecording::open(&audio)?;
         let transcription = engine.transcribe(
@@ -196,12 +182,7 @@ impl Work {
         audio: &Path,
         step: &Step<'_>,
     ) -> Result<Decoded, Trouble> {
-        let limits = Limits {
-            max_duration: MAX_DURATION,
-            max_input_bytes: MAX_INPUT_BYTES,
-            ..Limits::default()
-        };
-        let input = self.open(source, folder)?;
+        let input = open(source.path(), folder, &|| self.is_stopped())?;
         let size = input.metadata().map_err(DecodeError::Read)?.len();
         let at = AtomicU64::new(0);
         let cancel = || {
@@ -209,51 +190,10 @@ impl Work {
             self.is_stopped()
         };
         let output = File::create(audio).map_err(DecodeError::Write)?;
-        let mut output = BufWriter::with_capacity(COPY_BYTES, output);
-        let decoded = decode(Watched { input, at: &at }, &mut output, &limits, &cancel)?;
+        let mut output = BufWriter::with_capacity(WRITE_BYTES, output);
+        let decoded = decode(Watched { input, at: &at }, &mut output, &limits(), &cancel)?;
         output.flush().map_err(DecodeError::Write)?;
         Ok(decoded)
-    }
-
-    /// Opens a recording. What cannot be read from the start again is copied into a file before.
-    fn open(&self, source: &Source, folder: &Path) -> Result<File, Trouble> {
-        match source {
-            Source::StandardInput => self.spool(io::stdin().lock(), folder),
-            Source::File(path) => {
-                let file = File::open(path).context("it cannot be opened")?;
-                let is_file = file.metadata().is_ok_and(|found| found.is_file());
-                if is_file {
-                    Ok(file)
-                } else {
-                    self.spool(file, folder)
-                }
-            }
-        }
-    }
-
-    fn spool(&self, mut stream: impl Read, folder: &Path) -> Result<File, Trouble> {
-        let mut copy = tempfile::tempfile_in(folder).map_err(DecodeError::Write)?;
-        let mut block = vec![0; COPY_BYTES];
-        let mut bytes = 0;
-        loop {
-            let read = match stream.read(&mut block) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(DecodeError::Read(error).into()),
-            };
-            bytes += read as u64;
-            if self.is_stopped() {
-                return Err(Trouble::Stopped);
-            }
-            if bytes > MAX_INPUT_BYTES {
-                let max_bytes = MAX_INPUT_BYTES;
-                return Err(DecodeError::TooLarge { bytes, max_bytes }.into());
-            }
-            copy.write_all(&block[..read]).map_err(DecodeError::Write)?;
-        }
-        copy.rewind().map_err(DecodeError::Read)?;
-        Ok(copy)
     }
 
     fn is_stopped(&self) -> bool {

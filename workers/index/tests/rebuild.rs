@@ -131,7 +131,7 @@ async fn a_rebuild_is_not_noticed_by_searches_and_new_facts() {
             eventually("it is rebuilt", PATIENCE, done).await;
         }
     };
-    let bus = node.bus();
+    let bus = node.operator();
     let (searches, more, ()) = tokio::join!(
         search_all_the_time(bus, BEFORE, &stated, stop.clone()),
         talk_all_the_time(&broker, &stated, stop.clone()),

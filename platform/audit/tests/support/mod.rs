@@ -19,7 +19,7 @@ use colloquy_contract::{
     streams,
     subject::{PARTITIONS, partition},
 };
-use colloquy_testkit::{Broker, Kit, conversation, eventually};
+use colloquy_testkit::{Broker, BrokerOptions, Kit, KitOptions, Sync, conversation, eventually};
 use futures::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -45,7 +45,24 @@ pub struct Platform {
 impl Platform {
     /// A broker with an index node.
     pub async fn start() -> Self {
-        let kit = Kit::start().await;
+        Self::of(Kit::start().await).await
+    }
+
+    /// The same with a broker that puts on disk what it has taken when it suits it: it takes much in
+    /// little time.
+    pub async fn hasty() -> Self {
+        let broker = BrokerOptions {
+            sync: Sync::Periodic,
+            ..BrokerOptions::default()
+        };
+        let options = KitOptions {
+            broker,
+            ..KitOptions::default()
+        };
+        Self::of(Kit::with(options).await).await
+    }
+
+    async fn of(kit: Kit) -> Self {
         let bus = kit.bus.clone();
         let index = Arc::new(Mutex::new(HashMap::new()));
         let stop = CancellationToken::new();

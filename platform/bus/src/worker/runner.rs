@@ -30,6 +30,7 @@ use crate::{
     error::chain,
     provision,
     settle::{Settlement, Ticket},
+    time::timestamp,
     trace,
 };
 
@@ -454,10 +455,6 @@ fn joined_result(
         }),
         Some(Err(_)) | None => Err(Failure::Cancelled),
     }
-}
-
-fn timestamp(time: async_nats::datetime::DateTime) -> Timestamp {
-    Timestamp::from_nanosecond(time.unix_timestamp_nanos()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Exponential, with jitter over the upper half, bounded.

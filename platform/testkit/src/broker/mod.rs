@@ -21,9 +21,9 @@ use tempfile::TempDir;
 
 use crate::{monitor, process};
 use routes::Routes;
-use tls::Certificates;
 
 pub use authorization::{Authorization, KIT};
+pub use tls::Certificates;
 
 pub(crate) use crate::monitor::Queue;
 
@@ -232,6 +232,19 @@ impl Broker {
     pub fn authority(&self) -> Option<PathBuf> {
         let certificates = self.certificates.as_ref()?;
         Some(certificates.authority.clone())
+    }
+
+    /// Gives the servers another certificate of the same authority, valid that long, which who
+    /// connects from now on is shown. Nobody is sent away.
+    ///
+    /// # Panics
+    /// If the broker does not speak TLS.
+    pub fn renew_certificate(&self, valid: Duration) {
+        let certificates = self.certificates.as_ref().expect("it speaks TLS");
+        certificates.renew(valid);
+        for node in &self.nodes {
+            node.server.signal(Signal::HUP);
+        }
     }
 
     fn credentials(&self, user: &str) -> Credentials {

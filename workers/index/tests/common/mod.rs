@@ -114,12 +114,12 @@ impl Call {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let kit = Kit::start().await;
+        let kit = Kit::with_permissions(1).await;
         let bus = kit.bus.clone();
         Self { kit, bus }
     }
 
-    /// Another connection.
+    /// Another connection of the node's own user.
     pub(crate) async fn bus(&self) -> Bus {
         self.kit.connect("index").await
     }
@@ -252,7 +252,8 @@ fn artifact(name: &str) -> ArtifactRef {
 
 /// A node that runs and has caught up.
 pub(crate) struct Running {
-    bus: Bus,
+    /// An operator's, who asks it.
+    operator: Bus,
     drain: CancellationToken,
     task: JoinHandle<colloquy_index::Result<()>>,
 }
@@ -260,35 +261,40 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn start(broker: &Broker, options: IndexOptions) -> Self {
         let bus = broker.bus().await;
-        let node = IndexNode::open(bus.clone(), options).await.unwrap();
+        let node = IndexNode::open(bus, options).await.unwrap();
         let mut caught_up = node.caught_up();
         let drain = CancellationToken::new();
         let task = tokio::spawn(node.run(drain.clone(), PATIENCE));
         let ready = tokio::time::timeout(PATIENCE, caught_up.wait_for(|&is| is));
         ready.await.unwrap().unwrap();
-        Self { bus, drain, task }
+        let operator = broker.bus.clone();
+        Self {
+            operator,
+            drain,
+            task,
+        }
     }
 
     /// Asks; only for tests with one node.
     pub(crate) async fn ask(&self, request: SearchRequest) -> SearchReply {
-        one_answer(&self.bus, SUBJECT, &request).await
+        one_answer(&self.operator, SUBJECT, &request).await
     }
 
     /// How the index stands.
     pub(crate) async fn state(&self) -> ModelState {
-        one_answer(&self.bus, INDEX_STATE, &StateRequest {}).await
+        one_answer(&self.operator, INDEX_STATE, &StateRequest {}).await
     }
 
     /// Which of these are held; at most as many as one request may ask for.
     pub(crate) async fn holdings(&self, conversations: &[ConversationId]) -> Holdings {
         let conversations = conversations.to_vec();
         let request = HoldingsRequest { conversations };
-        one_answer(&self.bus, INDEX_HOLDINGS, &request).await
+        one_answer(&self.operator, INDEX_HOLDINGS, &request).await
     }
 
     /// Begins a rebuild.
     pub(crate) async fn rebuild(&self, from: RebuildFrom) -> ModelState {
-        one_answer(&self.bus, INDEX_REBUILD, &RebuildRequest { from }).await
+        one_answer(&self.operator, INDEX_REBUILD, &RebuildRequest { from }).await
     }
 
     /// Rebuilds, and waits for the end.
@@ -303,9 +309,9 @@ impl Running {
         eventually("it is rebuilt", PATIENCE, rebuilt).await;
     }
 
-    /// The connection of the node.
-    pub(crate) fn bus(&self) -> Bus {
-        self.bus.clone()
+    /// A connection that may ask the node.
+    pub(crate) fn operator(&self) -> Bus {
+        self.operator.clone()
     }
 
     /// Ends it where it stands.

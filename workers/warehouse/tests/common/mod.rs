@@ -55,7 +55,7 @@ fn conversation() -> Scope {
     }
 }
 
-/// A broker of its own for a test.
+/// A broker of its own for a test; the warehouse has its own user there.
 pub(crate) struct Broker {
     kit: Kit,
     pub(crate) bus: Bus,
@@ -63,7 +63,7 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let kit = Kit::start().await;
+        let kit = Kit::with_permissions(1).await;
         let bus = kit.bus.clone();
         Self { kit, bus }
     }
@@ -196,7 +196,10 @@ fn held(folder: &Path) -> Vec<Place> {
 
 /// A warehouse that runs.
 pub(crate) struct Running {
+    /// Its own user's.
     bus: Bus,
+    /// An operator's, who asks it.
+    operator: Bus,
     options: WarehouseOptions,
     drain: CancellationToken,
     task: JoinHandle<colloquy_warehouse::Result<()>>,
@@ -210,6 +213,7 @@ impl Running {
         let task = tokio::spawn(warehouse.run(drain.clone(), PATIENCE));
         Self {
             bus,
+            operator: broker.bus.clone(),
             options,
             drain,
             task,
@@ -239,11 +243,11 @@ impl Running {
     }
 
     pub(crate) async fn state(&self) -> ModelState {
-        ask(&self.bus, WAREHOUSE_STATE, &StateRequest {}).await
+        ask(&self.operator, WAREHOUSE_STATE, &StateRequest {}).await
     }
 
     pub(crate) async fn rebuild(&self, from: RebuildFrom) -> ModelState {
-        ask(&self.bus, WAREHOUSE_REBUILD, &RebuildRequest { from }).await
+        ask(&self.operator, WAREHOUSE_REBUILD, &RebuildRequest { from }).await
     }
 
     pub(crate) async fn until_rebuilt(&self, rebuilds: u64) -> ModelState {

@@ -77,15 +77,15 @@ pub(crate) fn received() -> ConversationReceived {
 /// A broker of its own for a test.
 pub(crate) struct Broker {
     pub(crate) bus: Bus,
-    _kit: Kit,
+    pub(crate) kit: Kit,
 }
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let kit = Kit::start().await;
+        let kit = Kit::with_permissions(1).await;
         Self {
             bus: kit.bus.clone(),
-            _kit: kit,
+            kit,
         }
     }
 
@@ -140,9 +140,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(bus: &Bus, service: impl Service) -> Self {
-        let drain = CancellationToken::new();
-        let running = worker::run(bus.clone(), Arc::new(service), drain.clone(), PATIENCE);
+    /// Under the service's own user.
+    pub(crate) async fn start<S: Service>(broker: &Broker, service: S) -> Self {
+        let (bus, drain) = (broker.kit.connect(S::NAME).await, CancellationToken::new());
+        let running = worker::run(bus, Arc::new(service), drain.clone(), PATIENCE);
         Self {
             drain,
             task: tokio::spawn(running),

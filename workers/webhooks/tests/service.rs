@@ -1,5 +1,5 @@
-//! Webhooks from a real broker to a real HTTP server: signed, repeated under one id, refused ones
-//! kept, and a receiver that is away left alone.
+//! Webhooks from a real broker, each service under its own user, to a real HTTP server: signed,
+//! repeated under one id, refused ones kept, and a receiver that is away left alone.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -36,7 +36,7 @@ async fn a_new_account_is_told_signed() {
     let broker = Broker::start().await;
     let receiver = Receiver::start(|_| StatusCode::NO_CONTENT).await;
     let endpoint = receiver.endpoint(Limits::default());
-    let running = Running::start(&broker.bus, CrmService::new(Some(endpoint)));
+    let running = Running::start(&broker, CrmService::new(Some(endpoint))).await;
     let scope = account();
     broker.state(&scope, created()).await;
     receiver.until(1).await;
@@ -61,7 +61,7 @@ async fn ends_of_conversations_are_told_and_nothing_else() {
     let broker = Broker::start().await;
     let receiver = Receiver::start(|_| StatusCode::OK).await;
     let endpoint = receiver.endpoint(Limits::default());
-    let running = Running::start(&broker.bus, WebhooksService::new(Some(endpoint)));
+    let running = Running::start(&broker, WebhooksService::new(Some(endpoint))).await;
     let scope = conversation();
     broker.state(&scope, common::received()).await;
     broker.state(&scope, ConversationIndexed { turns: 3 }).await;
@@ -107,7 +107,7 @@ async fn what_fails_is_repeated_under_the_same_id() {
     })
     .await;
     let endpoint = receiver.endpoint(Limits::default());
-    let running = Running::start(&broker.bus, CrmService::new(Some(endpoint)));
+    let running = Running::start(&broker, CrmService::new(Some(endpoint))).await;
     broker.state(&account(), created()).await;
     receiver.until(3).await;
     running.stop().await;
@@ -122,11 +122,30 @@ async fn what_fails_is_repeated_under_the_same_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_delivered_again_is_told_under_the_same_id() {
+    let broker = Broker::start().await;
+    let receiver = Receiver::start(|_| StatusCode::OK).await;
+    let endpoint = receiver.endpoint(Limits::default());
+    let (service, scope) = (WebhooksService::new(Some(endpoint)), conversation());
+    let cause = ConversationIndexed { turns: 3 };
+    let facts = broker.kit.delivered_again(service, &scope, cause).await;
+    assert_eq!(facts, [FactType::ConversationIndexed]);
+    let id = broker.id_of(&scope, FactType::ConversationIndexed).await;
+    let told = receiver.told();
+    assert!(told.len() > 1, "it was told again");
+    for told in &told {
+        told.is_signed();
+        assert_eq!(told.id, id);
+        assert_eq!(told.json()["data"], serde_json::json!({ "turns": 3 }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_kept_and_told_no_more() {
     let broker = Broker::start().await;
     let receiver = Receiver::start(|_| StatusCode::BAD_REQUEST).await;
     let endpoint = receiver.endpoint(Limits::default());
-    let running = Running::start(&broker.bus, WebhooksService::new(Some(endpoint)));
+    let running = Running::start(&broker, WebhooksService::new(Some(endpoint))).await;
     let scope = conversation();
     broker.state(&scope, ConversationIndexed { turns: 3 }).await;
     eventually("there is a dead letter", PATIENCE, async || {
@@ -156,7 +175,7 @@ async fn redirects_are_not_followed() {
     let elsewhere = Receiver::start(|_| StatusCode::OK).await;
     let receiver = Receiver::redirecting(elsewhere.url()).await;
     let endpoint = receiver.endpoint(Limits::default());
-    let running = Running::start(&broker.bus, CrmService::new(Some(endpoint)));
+    let running = Running::start(&broker, CrmService::new(Some(endpoint))).await;
     broker.state(&account(), created()).await;
     eventually("there is a dead letter", PATIENCE, async || {
         !broker.dead_letters("crm").await.is_empty()
@@ -188,7 +207,7 @@ async fn a_receiver_that_is_away_is_left_alone_and_found_again() {
         ..Limits::default()
     };
     let endpoint = receiver.endpoint(limits);
-    let running = Running::start(&broker.bus, WebhooksService::new(Some(endpoint)));
+    let running = Running::start(&broker, WebhooksService::new(Some(endpoint))).await;
     let mut scopes = Vec::new();
     for turns in 0..6 {
         let scope = conversation();
@@ -214,7 +233,7 @@ async fn a_receiver_that_is_away_is_left_alone_and_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_address_facts_pass() {
     let broker = Broker::start().await;
-    let running = Running::start(&broker.bus, CrmService::new(None));
+    let running = Running::start(&broker, CrmService::new(None)).await;
     broker.state(&account(), created()).await;
     eventually("the fact passes", PATIENCE, async || {
         broker.settled(CRM_CONSUMER).await == 1
