@@ -58,6 +58,7 @@ done <<'REFUSED'
 --set nats.enabled=false --set externalNats.url=nats://x|existingSecret is needed
 --set nats.replicas=1 --set nats.streamReplicas=3|more than nats.replicas
 --set tls.enabled=true --set tls.certManager.enabled=true|issuerRef
+--set gateway.tls.enabled=true --set gateway.tls.certManager.enabled=true|gateway.tls.certManager.issuerRef
 --set gatewayApi.enabled=true|parentRefs
 --set models.source=claim|existingClaim
 --set models.source=fetch|models/source
@@ -88,6 +89,7 @@ cp "$chart/files/alerts.yaml" deploy/kubernetes/alerts-test.yaml "$scratch/"
 "$PROMTOOL" check rules "$scratch/alerts.yaml"
 "$PROMTOOL" test rules "$scratch/alerts-test.yaml"
 "$PYTHON" deploy/kubernetes/metrics.py
+"$PYTHON" deploy/kubernetes/dashboards.py "$PROMTOOL"
 
 say "image, compose files, YAML, shell"
 "$HADOLINT" --failure-threshold info deploy/docker/Dockerfile

@@ -140,6 +140,7 @@ class Release:
             self.references(title(one), pod)
             self.settings(title(one), pod)
             self.files(title(one), pod)
+            self.encryption(title(one), pod)
         self.models()
         self.selectors()
         self.scaling()
@@ -318,6 +319,21 @@ class Release:
                 if path.name not in {item["path"] for item in items}:
                     self.say(where, f"has no file for {variable['name']}")
 
+    def encryption(self, where, pod):
+        """Who asks a port speaks as it does: probes, monitors, the doctor."""
+        def encrypted(container):
+            return any(variable["name"] == "COLLOQUY_TLS_CERT" for variable in container.get("env", []))
+
+        gateway = any(encrypted(container) for _, other in self.pods for container in containers(other["spec"]))
+        for container in containers(pod["spec"]):
+            asked = [container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")
+                     if "httpGet" in container.get(name, {})]
+            if any((get.get("scheme") == "HTTPS") != encrypted(container) for get in asked):
+                self.say(where, "is probed otherwise than its port speaks")
+            for variable in container.get("env", []):
+                if variable["name"] == "COLLOQUY_GATEWAY_URL" and variable["value"].startswith("https:") != gateway:
+                    self.say(where, "calls the gateway otherwise than its port speaks")
+
     def models(self):
         """Who recognizes speech or entities has a model or a server for it; the proof hears as transcribe does."""
         heard = {}
@@ -392,6 +408,8 @@ class Release:
             wanted = {endpoint["port"] for endpoint in one["spec"]["endpoints"]}
             if not any(wanted <= {port["name"] for port in service["spec"]["ports"]} for service in watched):
                 self.say(title(one), "scrapes no service")
+            if any(endpoint.get("scheme", "http") != endpoint["port"] for endpoint in one["spec"]["endpoints"]):
+                self.say(title(one), "scrapes otherwise than the port speaks")
         for one in self.kind("Ingress"):
             for rule in one["spec"]["rules"]:
                 for path in rule["http"]["paths"]:

@@ -53,6 +53,9 @@ FAULTS = {
     "has neither a speech model": lambda o: container(o, "anonymize")["env"].remove(
         variable(o, "anonymize", "COLLOQUY_MODEL")),
     "memory that a speech model takes": lambda o: container(o, "transcribe")["resources"]["limits"].update(memory="512Mi"),
+    "is probed otherwise": lambda o: container(o, "gateway")["readinessProbe"]["httpGet"].pop("scheme"),
+    "scrapes otherwise": lambda o: first(o, "ServiceMonitor")["spec"]["endpoints"][0].pop("scheme"),
+    "calls the gateway otherwise": lambda o: variable(o, "operator", "COLLOQUY_GATEWAY_URL").update(value="http://x"),
     "may run as root": lambda o: pod_of(o, "decode")["spec"]["securityContext"].pop("runAsNonRoot"),
     "may write to its root": lambda o: container(o, "tag")["securityContext"].update(readOnlyRootFilesystem=False),
     "has capabilities": lambda o: container(o, "tag")["securityContext"].update(capabilities={"drop": ["NET_RAW"]}),

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -46,6 +47,9 @@ SETTINGS = [
     "workerDefaults.autoscaling.enabled=true", "redaction.policy.name=redaction",
     "redaction.existingSecret=redaction-key", "transcribe.channelRoles={agent,customer}", "transcribe.threads=1",
 ]
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname = False
+UNVERIFIED.verify_mode = ssl.CERT_NONE
 # Metrics that are told once something has gone wrong, or somebody has searched.
 UNTIL_IT_HAPPENS = {
     "colloquy_dead_letters_total", "colloquy_redeliveries_total", "colloquy_search_duration_seconds_bucket",
@@ -59,7 +63,7 @@ def main():
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--call", type=pathlib.Path)
     options = parser.parse_args()
-    settings = SETTINGS + (["tls.enabled=true"] if options.tls else [])
+    settings = SETTINGS + (["tls.enabled=true", "gateway.tls.enabled=true"] if options.tls else [])
     with tempfile.TemporaryDirectory(prefix="colloquy-smoke-") as folder:
         cluster = Cluster(pathlib.Path(folder), render(options.helm, settings) + OBJECTS)
         try:
@@ -277,14 +281,15 @@ class Cluster:
         container = self.container(owner)
         probe = container["readinessProbe"]["httpGet"]
         port = next(one["containerPort"] for one in container["ports"] if one["name"] == probe["port"])
-        address = f"http://{self.addresses[pod]}:{port}{probe['path']}"
+        address = f"{probe.get('scheme', 'http').lower()}://{self.addresses[pod]}:{port}{probe['path']}"
 
         def answered():
             ended = self.processes[pod].poll()
             if ended is not None:
                 raise Wrong(f"{pod} ended with {ended}")
             try:
-                with urllib.request.urlopen(address, timeout=5) as answer:
+                # As a kubelet does, who trusts everybody.
+                with urllib.request.urlopen(address, timeout=5, context=UNVERIFIED) as answer:
                     return answer.status == 200
             except OSError:
                 return False
@@ -320,11 +325,12 @@ class Cluster:
     def pipeline(self, call, audio):
         """Posts a call and waits until it is searchable, redacted as the policy says."""
         key = self.key()
-        api = f"http://{RELEASE}-gateway:8080/v1"
+        api = f"{self.gateway()}/v1"
+        context = self.trust()
 
         def open_(path, data=None, **headers):
             request = urllib.request.Request(api + path, data, {"authorization": f"Bearer {key}", **headers})
-            return urllib.request.urlopen(request, timeout=30)
+            return urllib.request.urlopen(request, timeout=30, context=context)
 
         def ask(*path_and_data, **headers):
             with open_(*path_and_data, **headers) as answer:
@@ -431,14 +437,28 @@ class Cluster:
             owner = self.pods[pod]
             if component(owner) != "nats" and process.poll() is None:
                 port = self.container(owner)["ports"][0]["containerPort"]
-                with urllib.request.urlopen(f"http://{self.addresses[pod]}:{port}/metrics", timeout=10) as answer:
+                scheme = "https" if self.container(owner)["ports"][0]["name"] == "https" else "http"
+                address = f"{scheme}://{self.addresses[pod]}:{port}/metrics"
+                with urllib.request.urlopen(address, timeout=10, context=UNVERIFIED) as answer:
                     lines = answer.read().decode().splitlines()
                 names |= {re.match(r"\w+", line)[0] for line in lines if line and not line.startswith("#")}
         return names
 
+    def gateway(self):
+        """Its address, as its clients know it; the service's port leads to the container's."""
+        port = self.container(self.named("Deployment", f"{RELEASE}-gateway"))["ports"][0]
+        return f"{port['name']}://{RELEASE}-gateway:{port['containerPort']}"
+
+    def trust(self):
+        """What a client of the gateway is given to trust, if it speaks TLS."""
+        if not self.gateway().startswith("https"):
+            return None
+        secret = self.named("Secret", f"{RELEASE}-gateway-tls")
+        return ssl.create_default_context(cadata=base64.b64decode(secret["data"]["ca.crt"]).decode())
+
     def doctor(self):
         # The service's port leads to the container's, which nothing does here.
-        report = self.operator("doctor", "--without-models", "--gateway", f"http://{RELEASE}-gateway:8080")
+        report = self.operator("doctor", "--without-models", "--gateway", self.gateway())
         say("colloquy doctor: " + report.splitlines()[-1])
 
     def lag(self):

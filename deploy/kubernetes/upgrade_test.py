@@ -251,7 +251,8 @@ class Helm:
 
 
 def installed(helm):
-    chart = (str(CHART), "--disable-openapi-validation", "--set", "tls.enabled=true")
+    chart = (str(CHART), "--disable-openapi-validation", "--set", "tls.enabled=true",
+             "--set", "gateway.tls.enabled=true")
     helm("install", *chart)
     first = {name: dict(one["data"]) for name, one in made("Secret").items()}
     jobs = set(made("Job"))

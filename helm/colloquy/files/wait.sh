@@ -1,11 +1,10 @@
 #!/bin/bash
 # Waits until the broker has what a service needs, ten minutes at most.
 #
-#   wait.sh HOST:PORT ACCOUNT [STREAM | STREAM/CONSUMER]...
+#   wait.sh HOST:PORT ACCOUNT {STREAM | STREAM/CONSUMER}...
 #
 # Asks the monitoring endpoint of every server behind the host's name, because a server knows what
-# it has a copy of itself. Without a stream it waits until most servers are healthy, which is when they
-# have elected a leader.
+# it has a copy of itself.
 set -u
 
 endpoint=$1
@@ -40,25 +39,16 @@ missing() { # WHAT EVERYTHING
 }
 
 while ((SECONDS < limit)); do
-  known='' servers=0 healthy=0 waiting_for=''
+  known='' waiting_for=''
   for address in $(addresses); do
-    if (($#)); then
-      known+=$(get "$address" "/jsz?acc=${account//\$/%24}&consumers=true&streams=true")
-    else
-      servers=$((servers + 1))
-      ! get "$address" /healthz >/dev/null || healthy=$((healthy + 1))
+    known+=$(get "$address" "/jsz?acc=${account//\$/%24}&consumers=true&streams=true")
+  done
+  for what in "$@"; do
+    if missing "$what" "$known"; then
+      waiting_for=$what
+      break
     fi
   done
-  if (($#)); then
-    for what in "$@"; do
-      if missing "$what" "$known"; then
-        waiting_for=$what
-        break
-      fi
-    done
-  elif ((healthy * 2 <= servers || servers == 0)); then
-    waiting_for="healthy servers ($healthy of $servers)"
-  fi
   if [[ -z $waiting_for ]]; then
     echo "the broker has what is needed"
     exit 0

@@ -169,6 +169,85 @@ topologySpreadConstraints:
 {{- end -}}
 {{- end -}}
 
+{{- define "colloquy.gatewayTlsSecret" -}}
+{{- .Values.gateway.tls.existingSecret | default (printf "%s-gateway-tls" (include "colloquy.fullname" .)) -}}
+{{- end -}}
+
+{{/* What the gateway's own port speaks, which is also the port's name. */}}
+{{- define "colloquy.gatewayScheme" -}}
+{{- ternary "https" "http" .Values.gateway.tls.enabled -}}
+{{- end -}}
+
+{{/* Who asks the gateway over TLS knows its authority from here: list of volumes, list of mounts. */}}
+{{- define "colloquy.gatewayCaVolume" -}}
+{{- if .Values.gateway.tls.enabled -}}
+- name: gateway-ca
+  secret:
+    secretName: {{ include "colloquy.gatewayTlsSecret" . }}
+    items:
+      - key: ca.crt
+        path: ca.crt
+{{- end -}}
+{{- end -}}
+
+{{- define "colloquy.gatewayCaMount" -}}
+{{- if .Values.gateway.tls.enabled -}}
+- name: gateway-ca
+  mountPath: /etc/colloquy/gateway-ca
+  readOnly: true
+{{- end -}}
+{{- end -}}
+
+{{/* A certificate in a Secret: cert-manager's, or the chart's own, which is made once and kept. Argument: dict
+     root, component, name (of the Secret), settings (certManager), commonName, names, client (whether it
+     proves clients, too). */}}
+{{- define "colloquy.certificate" -}}
+{{- if .settings.certManager.enabled }}
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata:
+  {{- include "colloquy.metadata" . | nindent 2 }}
+spec:
+  secretName: {{ .name }}
+  issuerRef:
+    {{- toYaml .settings.certManager.issuerRef | nindent 4 }}
+  commonName: {{ .commonName }}
+  dnsNames:
+    {{- range .names }}
+    - {{ . | quote }}
+    {{- end }}
+  usages: [digital signature, key encipherment, server auth{{ if .client }}, client auth{{ end }}]
+{{- else }}
+{{- $there := lookup "v1" "Secret" .root.Release.Namespace .name | default dict }}
+{{- $data := get $there "data" | default dict }}
+{{- if not (get $data "tls.crt") }}
+{{- $days := int .root.Values.tls.days }}
+{{- $ca := genCA (printf "%s-ca" .commonName) $days }}
+{{- $certificate := genSignedCert .commonName (list "127.0.0.1") .names $days $ca }}
+{{- $data = dict "ca.crt" ($ca.Cert | b64enc) "tls.crt" ($certificate.Cert | b64enc) "tls.key" ($certificate.Key | b64enc) }}
+{{- end }}
+apiVersion: v1
+kind: Secret
+metadata:
+  {{- include "colloquy.metadata" . | nindent 2 }}
+type: kubernetes.io/tls
+data:
+  {{- range list "ca.crt" "tls.crt" "tls.key" }}
+  {{ . }}: {{ get $data . | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Names of services as pods of any namespace may call them. Argument: dict root, services (list). */}}
+{{- define "colloquy.dnsNames" -}}
+{{- $names := list "localhost" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- range .services -}}
+{{- $names = concat $names (list . (printf "%s.%s" . $namespace) (printf "%s.%s.svc" . $namespace) (printf "%s.%s.svc.cluster.local" . $namespace)) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/* Host and port of the broker's monitoring; empty if nobody knows it. */}}
 {{- define "colloquy.monitoring" -}}
 {{- if .Values.nats.enabled -}}
@@ -416,19 +495,20 @@ spec:
       ports:
         - name: {{ .port.name }}
           containerPort: {{ .port.number }}
+      {{- $scheme := ternary ", scheme: HTTPS" "" (eq .port.name "https") }}
       # A model is loaded and an index opened before a port is.
       startupProbe:
-        httpGet: {path: /livez, port: {{ .port.name }}}
+        httpGet: {path: /livez, port: {{ .port.name }}{{ $scheme }}}
         periodSeconds: 2
         timeoutSeconds: 2
         failureThreshold: 150
       livenessProbe:
-        httpGet: {path: /livez, port: {{ .port.name }}}
+        httpGet: {path: /livez, port: {{ .port.name }}{{ $scheme }}}
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
       readinessProbe:
-        httpGet: {path: /readyz, port: {{ .port.name }}}
+        httpGet: {path: /readyz, port: {{ .port.name }}{{ $scheme }}}
         periodSeconds: 5
         timeoutSeconds: 5
         failureThreshold: 3
@@ -531,6 +611,9 @@ spec:
 {{- end -}}
 {{- if and $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef) -}}
 {{- fail "tls.certManager.issuerRef must name an issuer" -}}
+{{- end -}}
+{{- if and $v.gateway.tls.certManager.enabled (not $v.gateway.tls.certManager.issuerRef) -}}
+{{- fail "gateway.tls.certManager.issuerRef must name an issuer" -}}
 {{- end -}}
 {{- if and $v.gatewayApi.enabled (not $v.gatewayApi.parentRefs) -}}
 {{- fail "gatewayApi.parentRefs must name a gateway" -}}
