@@ -3,6 +3,7 @@
 //! Numbers in fiction and in tests begin with 555, which no directory holds as valid. So a US
 //! number is told by its length and form, and `phonenumber` is asked about international ones.
 
+mod plan;
 mod written;
 
 use super::{Found, Reading, Scene};
@@ -114,8 +115,7 @@ fn international(run: &Run) -> Option<f32> {
     if !(8..=15).contains(&run.len()) {
         return None;
     }
-    let number = phonenumber::parse(None, format!("+{}", run.chars()));
-    let valid = number.is_ok_and(|number| phonenumber::is_valid(&number));
+    let valid = plan::holds(&run.chars());
     Some(if valid { score::CHECKED } else { score::FORM })
 }
 

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::canonical;
+use super::{canonical, plan};
 use crate::context::{Distance, Topic};
 use crate::entity::{Part, score, types};
 use crate::recognizers::{Found, Scene};
@@ -62,8 +62,7 @@ impl<'t> Form<'t> {
             return None;
         }
         if self.plus {
-            let number = phonenumber::parse(None, format!("+{}", self.international()));
-            let valid = number.is_ok_and(|number| phonenumber::is_valid(&number));
+            let valid = plan::holds(&self.international());
             return Some(if valid { score::CHECKED } else { score::FORM });
         }
         if self.extension || (self.bracket && length >= 8) {
