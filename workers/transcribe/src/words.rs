@@ -7,6 +7,9 @@
 //! digits covers all of its speech, pauses included, so that cutting it from the audio leaves
 //! nothing of a card number; so does each of a row of digits up to the next.
 
+mod digits;
+mod written;
+
 use std::ops::Range;
 
 use crate::model::Alignment;
@@ -14,6 +17,8 @@ use crate::recording::SAMPLE_RATE;
 use crate::survey::FRAME_SAMPLES;
 use crate::vocabulary::Vocabulary;
 use crate::windows::Window;
+use digits::digits;
+use written::{Written, written};
 
 /// A word and when it was said, in samples of the recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,11 +50,6 @@ const LONGEST_PER_CHARACTER: usize = samples_in_ms(180);
 const FOLLOWING: usize = samples_in_ms(60);
 /// This many digits make a number that must be covered whole.
 const NUMBER_DIGITS: usize = 2;
-/// Digits as words. Models leave some out of a long row, so the speech after one is taken for it.
-const DIGIT_WORDS: [&str; 13] = [
-    "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double",
-    "triple",
-];
 /// So many words in a row, each given no more than [`SQUEEZED`], were not said.
 const SQUEEZED_RUN: usize = 4;
 /// Two frames of the encoder.
@@ -63,12 +63,7 @@ pub(crate) fn words(
     tokens: &[usize],
     alignment: &Alignment,
 ) -> Vec<TimedWord> {
-    let spelled = spell(vocabulary, tokens);
-    let written = if spaced {
-        join_spaced(spelled)
-    } else {
-        join_marks(spelled)
-    };
+    let written = written(vocabulary, spaced, tokens);
     let said = drop_squeezed(written, alignment);
     let mut placed: Vec<Placed> = Vec::with_capacity(said.len());
     for word in said {
@@ -95,102 +90,6 @@ pub(crate) fn words(
 /// Whether words of a language are parted by spaces.
 pub(crate) fn is_spaced(language: &str) -> bool {
     !matches!(language, "zh" | "ja" | "th" | "lo" | "my" | "yue")
-}
-
-/// Text of whole tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Written {
-    text: String,
-    tokens: Range<usize>,
-    /// Those of the tokens that are said: all but the punctuation at the end.
-    said: Range<usize>,
-}
-
-impl Written {
-    fn append(&mut self, next: Self) {
-        self.text.push_str(&next.text);
-        self.tokens.end = next.tokens.end;
-        if is_said(&next.text) {
-            self.said.end = next.said.end;
-        }
-    }
-
-    fn digits(&self) -> usize {
-        self.text.chars().filter(char::is_ascii_digit).count()
-    }
-
-    /// Whether it may be part of a number that is said digit by digit.
-    fn is_digit(&self) -> bool {
-        let plain = self
-            .text
-            .trim_matches(|sign: char| !sign.is_alphanumeric())
-            .to_lowercase();
-        self.digits() > 0 || DIGIT_WORDS.contains(&plain.as_str())
-    }
-
-    fn ends_sentence(&self) -> bool {
-        self.text.ends_with(['.', '?', '!', '。', '？', '！'])
-    }
-}
-
-fn is_said(text: &str) -> bool {
-    text.contains(char::is_alphanumeric)
-}
-
-/// Joins tokens until they spell whole characters.
-fn spell(vocabulary: &Vocabulary, tokens: &[usize]) -> Vec<Written> {
-    let mut spelled = Vec::with_capacity(tokens.len());
-    let mut bytes = Vec::new();
-    let mut first = 0;
-    for (at, &token) in tokens.iter().enumerate() {
-        bytes.extend(vocabulary.spelling(token));
-        // An error without a length is a character whose bytes are not all there yet.
-        let incomplete = std::str::from_utf8(&bytes).is_err_and(|e| e.error_len().is_none());
-        if incomplete && at + 1 < tokens.len() {
-            continue;
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        spelled.push(Written {
-            text,
-            tokens: first..at + 1,
-            said: first..at + 1,
-        });
-        bytes.clear();
-        first = at + 1;
-    }
-    spelled
-}
-
-/// Joins what no space parts. Punctuation on its own goes to the word before.
-fn join_spaced(spelled: Vec<Written>) -> Vec<Written> {
-    let mut words: Vec<Written> = Vec::new();
-    for part in spelled {
-        match words.last_mut() {
-            Some(word) if !part.text.starts_with(char::is_whitespace) => word.append(part),
-            _ => words.push(part),
-        }
-    }
-    join_marks(words)
-}
-
-/// Joins what says nothing to the word before it, or to the first word.
-fn join_marks(parts: Vec<Written>) -> Vec<Written> {
-    let mut words: Vec<Written> = Vec::new();
-    for mut part in parts {
-        part.text = part.text.split_whitespace().collect();
-        match words.last_mut() {
-            Some(word) if !is_said(&part.text) || !is_said(&word.text) => {
-                let begins = !is_said(&word.text);
-                word.append(part.clone());
-                if begins {
-                    word.said = part.said;
-                }
-            }
-            _ => words.push(part),
-        }
-    }
-    words.retain(|word| is_said(&word.text));
-    words
 }
 
 /// Drops runs of words that were given no time: invented text at the end of speech, and loops.
@@ -241,84 +140,6 @@ impl Placed {
             digits,
         }
     }
-}
-
-/// Where each digit of a number begins.
-///
-/// Attention finds the beginning of a group of digits well, where the model wrote something between
-/// groups, and the digits in it badly; so they share the speech up to the next group evenly.
-fn digits(
-    vocabulary: &Vocabulary,
-    window: &Window,
-    placed: &Placed,
-    tokens: &[usize],
-    alignment: &Alignment,
-) -> Vec<usize> {
-    if !placed.is_number() {
-        return Vec::new();
-    }
-    let count = |&token: &usize| {
-        let spelled = vocabulary.spelling(token);
-        spelled.iter().filter(|byte| byte.is_ascii_digit()).count()
-    };
-    let range = placed.written.tokens.clone();
-    let counts: Vec<usize> = tokens[range.clone()].iter().map(count).collect();
-    let bound = |at: usize| alignment.bounds.get(at).copied().unwrap_or(0);
-    let (first, last) = (placed.samples.start, placed.samples.end.saturating_sub(1));
-    let mut begins = first;
-    let mut found = Vec::new();
-    let groups = groups(&counts);
-    for (at, group) in groups.iter().enumerate() {
-        let next = groups.get(at + 1).map_or(range.len(), |next| next.start);
-        let speech = spoken(
-            window,
-            bound(range.start + group.start)..bound(range.start + next),
-        );
-        let length: usize = speech.iter().map(ExactSizeIterator::len).sum();
-        let digits: usize = counts[group.clone()].iter().sum();
-        for digit in 0..digits {
-            let begin = along(&speech, length * digit / digits).unwrap_or(begins);
-            begins = begin.clamp(begins, last.max(begins));
-            found.push(begins);
-        }
-    }
-    found
-}
-
-/// Runs of tokens that spell digits, from how many each spells: what is between them parts them.
-fn groups(counts: &[usize]) -> Vec<Range<usize>> {
-    let mut groups: Vec<Range<usize>> = Vec::new();
-    for (at, _) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
-        match groups.last_mut() {
-            Some(group) if group.end == at => group.end = at + 1,
-            _ => groups.push(at..at + 1),
-        }
-    }
-    groups
-}
-
-/// The speech in a part of the window, in samples of the recording.
-fn spoken(window: &Window, samples: Range<usize>) -> Vec<Range<usize>> {
-    window
-        .in_recording(samples)
-        .flat_map(|part| (0..window.speech.len()).map(move |at| (at, part.clone())))
-        .map(|(at, part)| {
-            let speech = with_margins(window, at);
-            part.start.max(speech.start)..part.end.min(speech.end)
-        })
-        .filter(|common| !common.is_empty())
-        .collect()
-}
-
-/// The sample that so many samples of these ranges lie before.
-fn along(ranges: &[Range<usize>], mut before: usize) -> Option<usize> {
-    for range in ranges {
-        if before < range.len() {
-            return Some(range.start + before);
-        }
-        before -= range.len();
-    }
-    None
 }
 
 /// A stretch of the window's speech in samples of the recording, with the margins that its piece
