@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::{
+    crosstalk::drop_echoes,
     engine::{EngineError, Findings, Recording, Request, SAMPLE_RATE, Transcription},
     speech::{Span as Frames, stretches},
     survey::{FRAME_SAMPLES, Survey, channel_roles},
@@ -250,8 +251,9 @@ impl<'a> Job<'a> {
         self.segments[channel].extend(segments);
     }
 
-    fn finish(self) -> Transcription {
+    fn finish(mut self) -> Transcription {
         let channels = channel_roles(&self.survey.copy_of, &self.request.roles);
+        drop_echoes(&mut self.words, &self.survey.frames);
         let mut all = turns(self.words, &channels);
         for (channel, segments) in self.segments.into_iter().enumerate() {
             let segments = pieces::widen(segments, &self.speech[channel]);

@@ -150,6 +150,25 @@ fn words(turns: &[Turn]) -> Vec<(u16, &str, u64, u64)> {
 }
 
 #[tokio::test]
+async fn what_a_leg_carries_of_the_other_is_said_once() {
+    const DELAY: usize = 1_280;
+    const FAINTER: i16 = 20;
+    let server = Server::start(|received| spoken(received, "w")).await;
+    // One sentence: the server's words have no pauses.
+    let loud = voice(0, 5);
+    let late = std::iter::repeat_n(0, DELAY).chain(loud.iter().map(|sample| sample / FAINTER));
+    let echo = late.take(loud.len()).collect();
+    let recording = Arc::new(Pcm::new(vec![loud, echo]));
+    let heard = transcribe(&engine(options(&server)), recording, &english())
+        .await
+        .unwrap();
+    assert_eq!(server.received().len(), 2, "both legs carry a voice");
+    let found = words(&heard.transcript.turns);
+    assert!(!found.is_empty());
+    assert!(found.iter().all(|(channel, ..)| *channel == 0), "{found:?}");
+}
+
+#[tokio::test]
 async fn one_channel_goes_up_as_it_is_and_comes_back_in_words() {
     let server = Server::start(|received| spoken(received, "w")).await;
     let mut options = options(&server);
