@@ -7,6 +7,11 @@ mod support;
 
 use std::path::Path;
 
+use colloquy_bus::Bus;
+use colloquy_contract::{Bucket, Scope, permissions::OPERATOR};
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt;
+
 use support::{Api, Process, Stage};
 
 const SAMPLE: &str = "pharmacy-refill.opus";
@@ -39,6 +44,40 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// Begins to store a recording and breaks off, as a worker that dies does: its chunks stay.
+async fn break_off_an_upload(bus: &Bus) {
+    let scope = Scope::Account {
+        account: "default".parse().unwrap(),
+    };
+    let (mut source, sink) = tokio::io::duplex(64 * 1024);
+    let limit = 8 * 1024 * 1024;
+    let artifacts = bus.artifacts();
+    let upload = artifacts.put_stream(Bucket::Vault, &scope, "audio/wav", sink, limit);
+    let content = vec![7; 1024 * 1024];
+    tokio::select! {
+        ended = upload => panic!("{ended:?}"),
+        written = source.write_all(&content) => written.unwrap(),
+    }
+}
+
+/// Audits without any time of grace. Nothing is wrong but uploads of before `end`, caught half way.
+fn audit(stage: &Stage, end: Timestamp) {
+    let args = ["audit", "--deep", "--grace", "0s", "--json"];
+    let said = stage
+        .command_as(OPERATOR, "operator", &args)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(!findings.is_empty(), "the upload that broke off is named");
+    for finding in findings {
+        assert_eq!(finding["kind"], "orphan_chunks", "{report:#}");
+        let detail = finding["detail"].as_str().unwrap();
+        let (_, newest) = detail.rsplit_once(' ').unwrap();
+        assert!(newest.parse::<Timestamp>().unwrap() < end, "{report:#}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_accepted_before_a_backup_survives_the_loss_of_the_broker() {
     let folder = tempfile::tempdir().unwrap();
@@ -53,8 +92,10 @@ async fn what_was_accepted_before_a_backup_survives_the_loss_of_the_broker() {
     for _ in 0..3 {
         ids.push(api.post_sample(SAMPLE).await);
     }
-    // The three are on their way meanwhile.
+    // The three are on their way meanwhile, and one upload breaks off.
+    break_off_an_upload(&lost.bus().await).await;
     operate(&lost, &["backup", text(&backup)]);
+    let end = Timestamp::now();
     let said = is_refused(&lost, &["backup", text(&backup)]);
     assert!(said.contains("is there already"), "{said}");
     platform.end();
@@ -78,7 +119,7 @@ async fn what_was_accepted_before_a_backup_survives_the_loss_of_the_broker() {
     // And it goes on.
     let later = api.post_sample(SAMPLE).await;
     api.completed(&later).await;
-    operate(&new, &["audit", "--deep", "--grace", "0s"]);
+    audit(&new, end);
 
     // A second backup, of what was restored, is whole until one of its bytes is another.
     operate(&new, &["backup", text(&twice)]);
