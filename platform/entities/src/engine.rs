@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use colloquy_contract::entities::{Entities, Mention};
 use colloquy_contract::transcript::{Role, Transcript, Turn, WordTimes};
-use colloquy_ner::{Entity, Ner};
+use colloquy_ner::{Entity, Ner, side_by_side};
 
 use crate::entity::{Candidate, Part};
 use crate::explain::{self, Explanation};
 use crate::overlap::{self, Lost, Taken};
-use crate::parallel::{both, side_by_side};
+use crate::parallel::both;
 use crate::people;
 use crate::propagation;
 use crate::recognizers::{self, Scene};
@@ -108,10 +108,11 @@ impl Recognizers {
         let mut named = self.named(&said).into_iter();
         let of_text = |text: &Written| named.by_ref().take(text.transcript.turns.len()).collect();
         let named: Vec<Vec<_>> = written.iter().map(of_text).collect();
-        side_by_side(self.threads, texts.len(), |at| {
-            let conversation = Conversation::new(&written[at].transcript);
-            let scene = Scene::new(&conversation, named[at].clone());
-            written[at].findings(texts[at], &conversation, &entities(&scene, 1).0)
+        let texts: Vec<_> = texts.iter().zip(&written).zip(&named).collect();
+        side_by_side(self.threads, &texts, |((text, written), named)| {
+            let conversation = Conversation::new(&written.transcript);
+            let scene = Scene::new(&conversation, (*named).clone());
+            written.findings(text, &conversation, &entities(&scene, 1).0)
         })
     }
 

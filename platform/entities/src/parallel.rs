@@ -1,42 +1,6 @@
-//! Work side by side on some threads, for long texts and for many.
+//! Two things at once, for long texts.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Builder};
-
-/// What `each` makes of the numbers below `count`, in order. A thread takes the next number when it
-/// is done with one; the one that this is called on works too.
-pub(crate) fn side_by_side<T: Send>(
-    threads: usize,
-    count: usize,
-    each: impl Fn(usize) -> T + Sync,
-) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= count {
-                return done;
-            }
-            done.push((at, each(at)));
-        }
-    };
-    let mut done = thread::scope(|scope| {
-        let others = (1..threads.min(count)).map(|_| Builder::new().spawn_scoped(scope, work));
-        // Where no more threads are to be had, those that run do all.
-        let others: Vec<_> = others.filter_map(Result::ok).collect();
-        let mut done = work();
-        for other in others {
-            match other.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, made)| made).collect()
-}
 
 /// Does two things, at once if there are threads for it.
 pub(crate) fn both<A: Send, B>(
@@ -81,12 +45,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_made_once_and_in_order() {
+    fn both_are_made() {
         for threads in [1, 2, 7] {
-            for count in [0, 1, 100] {
-                let made = side_by_side(threads, count, |at| at * at);
-                assert_eq!(made, (0..count).map(|at| at * at).collect::<Vec<_>>());
-            }
             assert_eq!(both(threads, || 1, || 2), (1, 2));
         }
     }

@@ -10,7 +10,7 @@
 //! | `vocabulary`, `hash`, `unicode` | words into numbers |
 //! | `vectors`, `encoder`, `convolution`, `kernel`, `norm` | tokens into vectors |
 //! | `decoder`, `label` | vectors into entities |
-//! | `reading` | in pieces, on some threads |
+//! | `reading`, `parallel` | in pieces, on some threads |
 //! | `model`, `msgpack`, `error` | the files of a model |
 //!
 //! Promises:
@@ -43,6 +43,7 @@ mod label;
 mod model;
 mod msgpack;
 mod norm;
+mod parallel;
 mod pattern;
 mod reading;
 mod specials;
@@ -57,6 +58,7 @@ use std::sync::Arc;
 
 pub use error::NerError;
 pub use label::Label;
+pub use parallel::side_by_side;
 
 use decoder::{Decoder, State};
 use encoder::Encoder;

@@ -8,12 +8,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::convolution::TILE;
 use crate::decoder::{Decoder, Products, State};
 use crate::encoder::{Encoder, Word};
+use crate::parallel::side_by_side;
 use crate::tokenizer::Token;
 
 /// The network works on this many tokens at a time: enough that the four tokens computed twice at
@@ -68,7 +67,8 @@ impl Reader<'_> {
             threads => AT_ONCE * threads,
         };
         for jobs in jobs.chunks(at_once) {
-            let computed = self.side_by_side(texts, jobs).into_iter();
+            let computed = side_by_side(self.threads, jobs, |job| self.compute(texts, job));
+            let computed = computed.into_iter().flatten();
             for (piece, computed) in jobs.iter().copied().flatten().zip(computed) {
                 let last = texts
                     .get(piece.text)
@@ -80,39 +80,6 @@ impl Reader<'_> {
             }
         }
         states
-    }
-
-    /// Computes the pieces of some jobs, in order. Each thread takes the next job when it is done
-    /// with one; the one that is called on works too, so there is always one.
-    fn side_by_side(&self, texts: &Texts<'_>, jobs: &[&[Piece]]) -> Vec<Computed> {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                match jobs.get(at) {
-                    Some(job) => done.push((at, self.compute(texts, job))),
-                    None => return done,
-                }
-            }
-        };
-        let mut done = thread::scope(|scope| {
-            let others = 1..self.threads.min(jobs.len());
-            let others = others.map(|_| thread::Builder::new().spawn_scoped(scope, work));
-            let others: Vec<_> = others.filter_map(Result::ok).collect();
-            let mut done = work();
-            for other in others {
-                match other.join() {
-                    Ok(more) => done.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            done
-        });
-        done.sort_by_key(|(at, _)| *at);
-        done.into_iter()
-            .flat_map(|(_, computed)| computed)
-            .collect()
     }
 
     /// Computes some pieces together.

@@ -29,13 +29,12 @@ pub(crate) use address::is_street_kind;
 
 use std::ops::Range;
 
-use colloquy_ner::Entity;
+use colloquy_ner::{Entity, side_by_side};
 
 use crate::context::Context;
 use crate::entity::{Candidate, Part, score, types};
 use crate::numbers::{self, Number};
 use crate::overlap::Taken;
-use crate::parallel::side_by_side;
 use crate::runs::{self, Run};
 use crate::text::{Conversation, Strand};
 
@@ -259,12 +258,12 @@ impl Found {
 
 /// What all recognizers claim, in their order.
 pub(crate) fn candidates(scene: &Scene<'_>, threads: usize) -> Vec<Candidate> {
-    let claims = side_by_side(threads, RECOGNIZERS.len(), |at| {
-        let mut found = Found::default();
-        if let Some(recognizer) = RECOGNIZERS.get(at) {
-            found.recognizer = recognizer.name;
-            (recognizer.find)(scene, &mut found);
-        }
+    let claims = side_by_side(threads, RECOGNIZERS, |recognizer| {
+        let mut found = Found {
+            recognizer: recognizer.name,
+            ..Found::default()
+        };
+        (recognizer.find)(scene, &mut found);
         found.candidates
     });
     claims.into_iter().flatten().collect()
