@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_nats::{
     HeaderMap,
     jetstream::{
-        consumer::{DeliverPolicy, pull},
+        consumer::pull,
         message::PublishMessage,
         stream::{LastRawMessageErrorKind, RawMessageErrorKind},
     },
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Bus, BusError, Result, provision, time::timestamp, trace};
+use crate::{Bus, BusError, Result, log::reading_from, provision, time::timestamp, trace};
 
 /// Headers that a dead letter has besides those of the message it copies.
 pub(crate) mod header {
@@ -191,12 +191,8 @@ impl Bus {
     ) -> Result<Vec<DeadLetter>> {
         let mut found = Vec::new();
         let config = pull::OrderedConfig {
-            filter_subjects: filter.subjects(),
             headers_only: true,
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: after + 1,
-            },
-            ..pull::OrderedConfig::default()
+            ..reading_from(filter.subjects(), after + 1)
         };
         let consumer = self
             .jetstream()

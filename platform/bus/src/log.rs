@@ -6,6 +6,10 @@ mod history;
 mod place;
 mod replay;
 
+use async_nats::jetstream::{
+    consumer::{DeliverPolicy, pull},
+    stream::Stream,
+};
 use bytes::Bytes;
 use colloquy_contract::{
     Envelope, Fact, Scope, Subject, envelope::EnvelopeError, subject::template,
@@ -15,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{BusError, trace};
+use crate::{Bus, BusError, Result, trace};
 
 pub use follow::Follow;
 pub use replay::Replay;
@@ -117,6 +121,27 @@ impl Unread {
             self.headers.get(place)?.as_deref()
         };
         Envelope::read(&self.subject, get, &self.payload)
+    }
+}
+
+impl Bus {
+    /// A stream of this name, to be asked something; whether there is one shows then.
+    pub(crate) async fn stream_of(&self, name: &str) -> Result<Stream<()>> {
+        self.jetstream()
+            .get_stream_no_info(name)
+            .await
+            .map_err(|error| log_error(name, error))
+    }
+}
+
+/// What a consumer is made with that reads what matches, in order, from a stream sequence on.
+pub(crate) fn reading_from(filters: Vec<String>, from_sequence: u64) -> pull::OrderedConfig {
+    pull::OrderedConfig {
+        filter_subjects: filters,
+        deliver_policy: DeliverPolicy::ByStartSequence {
+            start_sequence: from_sequence.max(1),
+        },
+        ..pull::OrderedConfig::default()
     }
 }
 

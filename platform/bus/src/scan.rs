@@ -12,7 +12,7 @@
 use async_nats::jetstream::{
     message::StreamMessage,
     object_store::ObjectInfo,
-    stream::{InfoWithSubjects, LastRawMessageErrorKind, Stream},
+    stream::{InfoWithSubjects, LastRawMessageErrorKind},
 };
 use base64::{
     Engine,
@@ -249,20 +249,18 @@ impl Bus {
         Ok(purged.purged)
     }
 
-    async fn last_on(&self, stream: &str, subject: &str) -> Result<Option<StreamMessage>> {
+    /// The newest message of a stream under a subject, if there is one.
+    pub(crate) async fn last_on(
+        &self,
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>> {
         let found = self.stream_of(stream).await?;
         match found.get_last_raw_message_by_subject(subject).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(log_error(stream, error)),
         }
-    }
-
-    async fn stream_of(&self, name: &str) -> Result<Stream<()>> {
-        self.jetstream()
-            .get_stream_no_info(name)
-            .await
-            .map_err(|error| log_error(name, error))
     }
 }
 

@@ -1,14 +1,11 @@
 //! Facts from a sequence on, and then as they are stated.
 
-use async_nats::jetstream::{
-    Context,
-    consumer::{DeliverPolicy, pull},
-};
+use async_nats::jetstream::{Context, consumer::pull};
 use colloquy_contract::{Envelope, facts::Family, streams};
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use super::{Entry, Logged, READING, Unread, log_error};
+use super::{Entry, Logged, READING, Unread, log_error, reading_from};
 use crate::{Bus, Result, denied::apis, time::timestamp, trace};
 
 /// Facts as they stand in the log and then as they are stated, in order, without gaps.
@@ -76,14 +73,8 @@ impl Bus {
         filters: Vec<String>,
         from_sequence: u64,
     ) -> Result<Follow> {
-        let config = pull::OrderedConfig {
-            filter_subjects: filters,
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: from_sequence.max(1),
-            },
-            ..pull::OrderedConfig::default()
-        };
-        self.open(stream, config).await
+        self.open(stream, reading_from(filters, from_sequence))
+            .await
     }
 
     pub(super) async fn open(&self, stream: &str, config: pull::OrderedConfig) -> Result<Follow> {

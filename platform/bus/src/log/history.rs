@@ -33,11 +33,7 @@ impl Bus {
     pub async fn history_entries(&self, scope: &Scope) -> Result<Vec<Entry>> {
         let name = streams::of(family(scope)).name;
         let reading = async {
-            let stream = self
-                .jetstream()
-                .get_stream_no_info(name)
-                .await
-                .map_err(|error| log_error(name, error))?;
+            let stream = self.stream_of(name).await?;
             let filter = scope.history_filter();
             let mut found: Vec<Entry> = Vec::new();
             let mut from = 1;

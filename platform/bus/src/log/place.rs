@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    consumer::{DeliverPolicy, pull},
-    stream::LastRawMessageErrorKind,
-};
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use colloquy_contract::{facts::Family, streams};
 use tokio_util::sync::CancellationToken;
 
-use super::{READING, log_error};
+use super::{READING, log_error, reading_from};
 use crate::{
     Bus, BusError, Result,
     denied::{api, apis},
@@ -30,14 +27,8 @@ impl Bus {
         filters: Vec<String>,
         from_sequence: u64,
     ) -> Result<u64> {
-        let config = pull::OrderedConfig {
-            filter_subjects: filters,
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: from_sequence.max(1),
-            },
-            ..pull::OrderedConfig::default()
-        };
-        self.count(family, config).await
+        self.count(family, reading_from(filters, from_sequence))
+            .await
     }
 
     /// The sequence from which on everything was stored at or after a time.
@@ -104,29 +95,14 @@ impl Bus {
     /// Whether any message matches the filter. One round trip.
     pub async fn stands(&self, family: Family, filter: &str) -> Result<bool> {
         let name = streams::of(family).name;
-        let stream = self
-            .jetstream()
-            .get_stream_no_info(name)
-            .await
-            .map_err(|error| log_error(name, error))?;
-        let looking = async {
-            match stream.get_last_raw_message_by_subject(filter).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
-                Err(error) => Err(log_error(name, error)),
-            }
-        };
         let needed = api("STREAM.MSG.GET", name);
-        self.or_denied(&needed, looking).await
+        let last = self.or_denied(&needed, self.last_on(name, filter)).await?;
+        Ok(last.is_some())
     }
 
     async fn count(&self, family: Family, config: pull::OrderedConfig) -> Result<u64> {
         let name = streams::of(family).name;
-        let stream = self
-            .jetstream()
-            .get_stream_no_info(name)
-            .await
-            .map_err(|error| log_error(name, error))?;
+        let stream = self.stream_of(name).await?;
         let creating = async {
             let created = stream.create_consumer(config).await;
             created.map_err(|error| log_error(name, error))
