@@ -180,8 +180,11 @@ fn spool(
     Ok(copy)
 }
 
-/// Why a file cannot be read, if that can be seen without opening it.
+/// Why a file cannot be read, if that can be seen without opening it. Of standard input nothing can.
 pub(super) fn unusable(file: &Path) -> Option<String> {
+    if is_input(file) {
+        return None;
+    }
     match file.metadata() {
         Err(error) => Some(format!("it cannot be opened ({error}); check its name")),
         Ok(found) if found.is_dir() => Some("it is a folder; name the files in it".to_owned()),
@@ -206,6 +209,14 @@ mod tests {
         let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert!(check_inputs(&files(&["-", "a.wav"])).is_ok());
         assert!(check_inputs(&files(&["-", "-"])).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_unopened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(unusable(Path::new("-")), None);
+        assert!(unusable(folder.path()).unwrap().contains("folder"));
+        assert!(unusable(&folder.path().join("-")).unwrap().contains("name"));
     }
 
     #[test]

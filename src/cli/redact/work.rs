@@ -111,7 +111,7 @@ impl Work {
     }
 
     async fn one(&self, input: &Path, name: &str, folder: &Path) -> anyhow::Result<()> {
-        if let Some(trouble) = unusable(input).filter(|_| !is_input(input)) {
+        if let Some(trouble) = unusable(input) {
             bail!(trouble);
         }
         let mut file = open(input, folder, &|| self.cancel.is_cancelled())?;

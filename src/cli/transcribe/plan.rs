@@ -72,13 +72,6 @@ impl Source {
             Self::File(path) => path,
         }
     }
-
-    fn unusable(&self) -> Option<String> {
-        match self {
-            Self::StandardInput => None,
-            Self::File(path) => unusable(path),
-        }
-    }
 }
 
 impl fmt::Display for Source {
@@ -138,9 +131,9 @@ fn forms(wanted: &[Form]) -> Vec<Form> {
 
 fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     check_inputs(files)?;
-    let inputs = files.iter().filter(|file| is_input(file)).count();
+    let takes_input = files.iter().any(|file| is_input(file));
     ensure!(
-        inputs == 0 || !std::io::stdin().is_terminal(),
+        !takes_input || !std::io::stdin().is_terminal(),
         "standard input is a terminal; send a recording into it, as in 'colloquy transcribe - < FILE'"
     );
     let source = |file: &PathBuf| match is_input(file) {
@@ -199,7 +192,7 @@ fn items(sources: Vec<Source>, sink: &Sink, forms: &[Form]) -> Vec<Item> {
     let mut taken: HashMap<PathBuf, Source> = HashMap::new();
     let mut items = Vec::new();
     for source in sources {
-        let (mut targets, mut refused) = (Vec::new(), source.unusable());
+        let (mut targets, mut refused) = (Vec::new(), unusable(source.path()));
         if let Sink::Folder { path, force } = sink {
             let base = path.join(stem(&source));
             targets.extend(forms.iter().map(|&form| {
