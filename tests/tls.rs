@@ -16,7 +16,7 @@ use colloquy_testkit::Certificates;
 use reqwest::{Certificate, Client};
 use serde_json::Value;
 
-use support::{Process, Stage, StageBroker};
+use support::{Process, Stage, StageBroker, colloquy};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -151,6 +151,25 @@ async fn certificates_are_renewed_while_a_gateway_runs() {
         said.contains("error: the gateway cannot serve HTTPS: the key in"),
         "{said}"
     );
+}
+
+#[test]
+fn a_platform_whose_certificate_cannot_be_used_starts_no_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Certificates::make(folder.path());
+    let data = folder.path().join("data");
+    let mut up = colloquy();
+    up.args(["up", "--listen", "127.0.0.1:0", "--data", path(&data)])
+        .args(["--tls-cert", path(&made.certificate)])
+        .args(["--tls-key", path(&made.authority)]);
+    let mut up = Process::start(up);
+    assert!(!up.ended().success());
+    let said = up.output.lock().unwrap().clone();
+    assert!(
+        said.contains("error: the gateway cannot serve HTTPS: "),
+        "{said}"
+    );
+    assert!(!data.exists(), "{said}");
 }
 
 /// The broker's certificate holds for an hour only, and the gateway's authority must be known.

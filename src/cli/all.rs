@@ -23,6 +23,8 @@ pub(crate) struct All {
 
 impl All {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
+        // What is wrong with the gateway's certificate is said before anything is started.
+        self.gateway.identity()?;
         let bus = self.broker.connect("colloquy-all").await?;
         colloquy_bus::provision::apply(&bus, self.broker.storage()).await?;
         let mut lifecycle = Lifecycle::new();

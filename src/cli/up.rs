@@ -38,6 +38,8 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, process: Process) -> anyhow::Result<()> {
+        // What is wrong with the gateway's certificate is said before anything is started.
+        self.gateway.identity()?;
         let mut lifecycle = Lifecycle::new();
         if let Some(url) = &self.nats {
             self.identity.watch_certificates(url, &mut lifecycle)?;
