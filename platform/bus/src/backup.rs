@@ -16,26 +16,20 @@
 //! broker's own archive), as the broker's own tools lay it out. The requests are those of
 //! JetStream's API, `STREAM.SNAPSHOT` and `STREAM.RESTORE`.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod files;
+mod transfer;
 
-use async_nats::{Message, Request, StatusCode};
-use bytes::Bytes;
+use std::path::Path;
+
 use colloquy_contract::streams;
-use futures::StreamExt;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use tokio::{
-    fs::{self, File},
-    io::{AsyncReadExt, AsyncWriteExt},
-};
+use serde::{Deserialize, Serialize};
+use tokio::fs::{self, File};
 
-use crate::{Bus, BusError, Result, connect::object_stream, provision::not_found};
+use crate::{Bus, BusError, Result, connect::object_stream};
+
+use files::{digest, private_folder, refused, to_json, with_suffix, write_file};
+use transfer::{is_absent, read_stream, send_stream};
 
 /// What a backup's list of contents is called.
 const LIST: &str = "colloquy-backup.json";
@@ -43,15 +37,11 @@ const LIST: &str = "colloquy-backup.json";
 /// The version of that list.
 const VERSION: u32 = 1;
 
-/// Bytes of a message of an archive, the broker's own default.
-const CHUNK_BYTES: usize = 128 * 1024;
+/// The archive of a stream in its folder.
+const ARCHIVE: &str = "stream.tar.s2";
 
-/// How long the broker may take to answer, and to send the next piece of an archive. It verifies
-/// checksums before the first.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long it may take to make a stream of what it was sent.
-const RESTORE_PATIENCE: Duration = Duration::from_secs(1_800);
+/// Its settings and state.
+const SETTINGS: &str = "backup.json";
 
 /// A stream of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,27 +71,6 @@ pub struct Backup {
     pub ended_at: Timestamp,
     /// The streams, in the order in which they were read.
     pub streams: Vec<StreamBackup>,
-}
-
-/// The settings and the state of a stream, in the broker's words.
-#[derive(Debug, Serialize, Deserialize)]
-struct Settings {
-    config: Value,
-    state: Value,
-}
-
-/// The broker's answer to either request.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    error: Option<ApiError>,
-    config: Option<Value>,
-    state: Option<Value>,
-    deliver_subject: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ApiError {
-    description: String,
 }
 
 /// The streams of the contract in the order in which they are read, and made again.
@@ -214,226 +183,6 @@ pub async fn restore(
         done(stream);
     }
     Ok(backup)
-}
-
-/// An error unless the broker says that there is no such stream. Where it cannot tell, nothing is
-/// begun: half a restore is in the way of a whole one.
-async fn is_absent(bus: &Bus, stream: &str) -> Result<()> {
-    let asking = async {
-        match bus.jetstream().get_stream(stream).await {
-            Ok(_) => Err(snapshot_error(
-                stream,
-                "it is there already; restore to a broker without the platform's streams".into(),
-            )),
-            Err(error) if not_found(&error) => Ok(()),
-            Err(error) => Err(snapshot_error(stream, error.into())),
-        }
-    };
-    let subject = format!("$JS.API.STREAM.INFO.{stream}");
-    bus.or_denied(&[subject], asking).await
-}
-
-/// The archive of a stream in its folder.
-const ARCHIVE: &str = "stream.tar.s2";
-
-/// Its settings and state.
-const SETTINGS: &str = "backup.json";
-
-/// Has the broker send a stream.
-async fn read_stream(bus: &Bus, stream: &str, folder: &Path) -> Result<StreamBackup> {
-    let client = bus.client();
-    let inbox = client.new_inbox();
-    let fails = |source| snapshot_error(stream, source);
-    let mut pieces = client
-        .subscribe(inbox.clone())
-        .await
-        .map_err(|error| fails(error.into()))?;
-    let question = serde_json::json!({
-        "deliver_subject": inbox,
-        "chunk_size": CHUNK_BYTES,
-        "jsck": true,
-    });
-    let subject = format!("$JS.API.STREAM.SNAPSHOT.{stream}");
-    let answer = ask(bus, stream, subject, to_json(&question)?).await?;
-    let (Some(config), Some(state)) = (answer.config, answer.state) else {
-        return Err(fails("the answer lacks the stream's settings".into()));
-    };
-    let count = |name: &str| {
-        let count = state[name].as_u64();
-        count.ok_or_else(|| fails(format!("the answer lacks {name}").into()))
-    };
-    let (messages, last_sequence) = (count("messages")?, count("last_seq")?);
-    private_folder(folder).await?;
-    let settings = to_json(&Settings { config, state })?;
-    write_file(&folder.join(SETTINGS), &settings).await?;
-
-    let mut file = File::create(folder.join(ARCHIVE)).await?;
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    loop {
-        let piece = tokio::time::timeout(PATIENCE, pieces.next()).await;
-        let piece = piece
-            .map_err(|_| fails("the broker stopped sending".into()))?
-            .ok_or_else(|| fails("the connection was closed".into()))?;
-        if piece.payload.is_empty() {
-            ended(&piece).map_err(fails)?;
-            break;
-        }
-        hash.update(&piece.payload);
-        size += piece.payload.len() as u64;
-        file.write_all(&piece.payload).await?;
-        if let Some(reply) = piece.reply {
-            let confirmed = client.publish(reply, Bytes::new()).await;
-            confirmed.map_err(|error| fails(error.into()))?;
-        }
-    }
-    file.flush().await?;
-    file.sync_all().await?;
-    Ok(StreamBackup {
-        stream: stream.to_owned(),
-        messages,
-        last_sequence,
-        archive_bytes: size,
-        archive_sha256: hex::encode(hash.finalize()),
-        settings_sha256: hex::encode(Sha256::digest(&settings)),
-    })
-}
-
-/// Whether the last message of an archive says that it is whole.
-fn ended(last: &Message) -> std::result::Result<(), Source> {
-    match last.status {
-        None | Some(StatusCode::OK) => Ok(()),
-        // 204: there is no more.
-        Some(status) if status.as_u16() == 204 => Ok(()),
-        Some(status) => {
-            let why = last.description.as_deref().unwrap_or("no reason given");
-            Err(format!("the broker gave up: {status} {why}").into())
-        }
-    }
-}
-
-/// Sends a stream to the broker.
-async fn send_stream(
-    bus: &Bus,
-    stream: &str,
-    folder: &Path,
-    replicas: Option<usize>,
-) -> Result<()> {
-    let fails = |source| snapshot_error(stream, source);
-    let mut settings: Settings = parse(stream, &fs::read(folder.join(SETTINGS)).await?)?;
-    if let (Some(replicas), Some(config)) = (replicas, settings.config.as_object_mut()) {
-        config.insert("num_replicas".to_owned(), replicas.into());
-    }
-    let subject = format!("$JS.API.STREAM.RESTORE.{stream}");
-    let answer = ask(bus, stream, subject, to_json(&settings)?).await?;
-    let deliver = answer
-        .deliver_subject
-        .ok_or_else(|| fails("the answer names no subject to send to".into()))?;
-    let mut file = File::open(folder.join(ARCHIVE)).await?;
-    let mut piece = vec![0; CHUNK_BYTES];
-    loop {
-        let read = file.read(&mut piece).await?;
-        let content = Bytes::copy_from_slice(&piece[..read]);
-        // An empty piece says that there is no more; then the stream is made.
-        let limit = if read == 0 {
-            RESTORE_PATIENCE
-        } else {
-            PATIENCE
-        };
-        let request = Request::new().payload(content).timeout(Some(limit));
-        let answer = bus.client().send_request(deliver.clone(), request).await;
-        let answer = answer.map_err(|error| fails(error.into()))?;
-        // The broker answers a piece with nothing, unless something is wrong.
-        if !answer.payload.is_empty() {
-            without_error(stream, parse(stream, &answer.payload)?)?;
-        }
-        if read == 0 {
-            return Ok(());
-        }
-    }
-}
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-fn snapshot_error(stream: &str, source: Source) -> BusError {
-    BusError::Snapshot {
-        stream: stream.to_owned(),
-        source,
-    }
-}
-
-/// Asks the broker something about a stream.
-async fn ask(bus: &Bus, stream: &str, subject: String, question: Vec<u8>) -> Result<Answer> {
-    let asking = async {
-        let request = Request::new()
-            .payload(question.into())
-            .timeout(Some(PATIENCE));
-        let answer = bus.client().send_request(subject.clone(), request).await;
-        let answer = answer.map_err(|error| snapshot_error(stream, error.into()))?;
-        without_error(stream, parse(stream, &answer.payload)?)
-    };
-    bus.or_denied(&[subject.as_str()], asking).await
-}
-
-fn without_error(stream: &str, answer: Answer) -> Result<Answer> {
-    match answer.error {
-        Some(error) => Err(snapshot_error(stream, error.description.into())),
-        None => Ok(answer),
-    }
-}
-
-fn parse<T: DeserializeOwned>(stream: &str, text: &[u8]) -> Result<T> {
-    serde_json::from_slice(text).map_err(|error| snapshot_error(stream, error.into()))
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec_pretty(value).map_err(|source| BusError::Value {
-        what: "a backup".to_owned(),
-        source,
-    })
-}
-
-fn refused(path: &Path, why: &str) -> BusError {
-    let message = format!("{} {why}", path.display());
-    BusError::File(io::Error::other(message))
-}
-
-fn with_suffix(folder: &Path, suffix: &str) -> Result<PathBuf> {
-    let name = folder
-        .file_name()
-        .ok_or_else(|| refused(folder, "has no name of its own"))?;
-    let mut name = name.to_owned();
-    name.push(suffix);
-    Ok(folder.with_file_name(name))
-}
-
-/// A folder for its owner only: what is in it was said in confidence.
-async fn private_folder(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.recursive(true).create(path).await?;
-    Ok(())
-}
-
-async fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    let mut file = File::create(path).await?;
-    file.write_all(content).await?;
-    file.sync_all().await?;
-    Ok(())
-}
-
-async fn digest(path: &Path) -> Result<String> {
-    let mut file = File::open(path)
-        .await
-        .map_err(|_| refused(path, "is missing"))?;
-    let (mut hash, mut piece) = (Sha256::new(), vec![0; CHUNK_BYTES]);
-    loop {
-        let read = file.read(&mut piece).await?;
-        if read == 0 {
-            return Ok(hex::encode(hash.finalize()));
-        }
-        hash.update(&piece[..read]);
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@
 pub mod artifacts;
 pub mod backup;
 mod certificate;
-mod chunks;
 mod connect;
 pub mod deadletters;
 mod denied;

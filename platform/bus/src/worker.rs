@@ -17,7 +17,9 @@
 //! Promise: a fact is settled as done only after everything that follows from it is in the log.
 //! Handling is at least once; a handler that runs twice states the same facts, which stand once.
 
+mod attempt;
 mod captor;
+mod delivery;
 mod dispatch;
 mod lag;
 mod metrics;
@@ -42,7 +44,7 @@ use runner::Runner;
 
 use crate::{Artifacts, Bus, BusError, Result, error::chain};
 
-pub(crate) use runner::Delivered;
+pub(crate) use delivery::Delivered;
 
 /// A service: what it reacts to and what it does then.
 pub trait Service: Send + Sync + 'static {

@@ -16,8 +16,8 @@ use colloquy_contract::{
 use jiff::Timestamp;
 use opentelemetry::KeyValue;
 
-use super::header;
-use crate::{Bus, BusError, Result, metrics::GROUP, worker::Delivered};
+use super::{failed, header};
+use crate::{Bus, BusError, Result, log::log_error, metrics::GROUP, worker::Delivered};
 
 /// Longest error text in a header, in bytes.
 const MAX_ERROR_BYTES: usize = 4_000;
@@ -40,19 +40,11 @@ impl Bus {
         reason: &str,
     ) -> Result<Option<u64>> {
         let stream = streams::of(family).name;
-        let failed = |source| BusError::Log {
-            what: stream.to_owned(),
-            source,
-        };
-        let log = self
-            .jetstream()
-            .get_stream_no_info(stream)
-            .await
-            .map_err(|error| failed(error.into()))?;
+        let log = self.stream_of(stream).await?;
         let kept = match log.get_raw_message(sequence).await {
             Ok(kept) => kept,
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(failed(error.into())),
+            Err(error) => return Err(log_error(stream, error)),
         };
         let message = Message {
             subject: kept.subject,
@@ -167,21 +159,13 @@ impl Bus {
 impl Bus {
     /// The copy of a delivery that is kept already.
     async fn kept(&self, subject: &str, delivered: &Delivered) -> Result<Option<u64>> {
-        let failed = |source| BusError::Log {
-            what: "the dead letters".to_owned(),
-            source,
-        };
-        let stream = self
-            .jetstream()
-            .get_stream_no_info(streams::DEADLETTERS.name)
-            .await
-            .map_err(|error| failed(error.into()))?;
+        let stream = self.stream_of(streams::DEADLETTERS.name).await?;
         // By its subject: a service may look at its own dead letters only. A replica that lags
         // behind is made up for by the message's id.
         let last = match stream.direct_get_last_for_subject(subject).await {
             Ok(last) => last,
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error.into())),
+            Err(error) => return Err(failed(error)),
         };
         let says = |name, expected: &str| {
             last.headers

@@ -18,10 +18,7 @@ use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Service,
-    runner::{Delivery, Runner},
-};
+use super::{Service, delivery::Delivery, runner::Runner};
 use crate::pull::Puller;
 
 /// Deliveries that may wait for their turn, per permit; beyond it nothing is pulled.

@@ -37,7 +37,7 @@ struct Chunks {
 }
 
 /// The content of an object of a bucket, whose stream this is.
-pub(crate) fn read(
+pub(super) fn read(
     stream: Stream<()>,
     bucket: Bucket,
     info: &ObjectInfo,
