@@ -30,6 +30,8 @@ const MAX_LOOPS: usize = 3;
 const MIN_LOG_PROBABILITY: f32 = -1.0;
 /// Doubtful text in a window that holds no speech with more than this probability is dropped.
 const MAX_NO_SPEECH: f32 = 0.6;
+/// Text less likely than this, on average, is a guess at what is no speech.
+const HOPELESS_LOG_PROBABILITY: f32 = -2.0;
 /// The fastest speech: tokens per second. Fast talkers say three words a second, digits in a row
 /// make five tokens.
 const MAX_TOKENS_PER_SECOND: usize = 9;
@@ -47,17 +49,28 @@ const UNIQUE_NGRAM: usize = 4;
 pub(crate) enum Doubts {
     /// Keep it, unless the window seems to hold no speech: somebody may have mumbled.
     Keep,
-    /// Drop it: the model has heard this sound before and wrote nothing.
+    /// Drop it: the model has heard this sound before and wrote nothing. Where nothing speaks for
+    /// speech, don't even search harder.
     Drop,
 }
 
-/// What became of a batch of windows.
-#[derive(Debug, Default)]
+/// What became of a window.
+#[derive(Debug)]
 pub(crate) struct Decoded {
-    /// One for each window.
-    pub(crate) hypotheses: Vec<Hypothesis>,
-    /// Whether each was tried more than once.
-    pub(crate) retried: Vec<bool>,
+    pub(crate) hypothesis: Hypothesis,
+    pub(crate) effort: Effort,
+}
+
+/// How much was tried with a window.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// The first search was good enough.
+    #[default]
+    Once,
+    /// Its text was doubtful, so other searches followed.
+    Harder,
+    /// It was given up at once: no search would find speech in it.
+    GivenUp,
 }
 
 /// Writes down what is said in the windows of a batch.
@@ -68,48 +81,21 @@ pub(crate) fn decode(
     task: &Task,
     beam: usize,
     doubts: Doubts,
-) -> Result<Decoded, EngineError> {
+) -> Result<Vec<Decoded>, EngineError> {
     let max_tokens = token_limit(batch);
     let first = Search {
         beam,
         unique_ngram: 0,
         max_tokens,
     };
-    let mut hypotheses = model.generate(encoded, batch.len(), task, first)?;
-    let doubtful: Vec<usize> = (0..hypotheses.len())
-        .filter(|&at| !Verdict::on(model, &hypotheses[at]).is_good())
-        .collect();
-    let wider = Search {
-        beam: RETRY_BEAM.max(beam),
-        ..first
-    };
-    let unlike = Search {
-        unique_ngram: UNIQUE_NGRAM,
-        ..wider
-    };
-    let mut open = doubtful.clone();
-    for search in [wider, unlike]
-        .into_iter()
-        .filter(|&search| search != first)
-    {
-        open.retain(|&at| !Verdict::on(model, &hypotheses[at]).is_good());
-        if open.is_empty() {
-            break;
+    let found = model.generate(encoded, batch.len(), task, first)?;
+    let each = found.into_iter().zip(batch);
+    each.map(|(mut hypothesis, (_, samples))| {
+        let effort = effort(model, &hypothesis, doubts);
+        if effort == Effort::Harder {
+            hypothesis = search_harder(model, samples, task, first, hypothesis)?;
         }
-        // The encoder's output cannot be taken apart, and these windows are few: encode them anew,
-        // one by one, for the whole 30 s take much memory.
-        for &at in &open {
-            let encoded = model.encode(&[&batch[at].1], Hearing::Whole)?;
-            for candidate in model.generate(&encoded, 1, task, search)? {
-                let verdict = Verdict::on(model, &candidate);
-                if verdict.is_better_than(Verdict::on(model, &hypotheses[at])) {
-                    hypotheses[at] = candidate;
-                }
-            }
-        }
-    }
-    for hypothesis in &mut hypotheses {
-        let verdict = Verdict::on(model, hypothesis);
+        let verdict = Verdict::on(model, &hypothesis);
         let dropped = match doubts {
             Doubts::Keep => verdict.is_nothing(hypothesis.no_speech),
             Doubts::Drop => !verdict.is_good() || hypothesis.no_speech > MAX_NO_SPEECH,
@@ -117,14 +103,57 @@ pub(crate) fn decode(
         if dropped {
             hypothesis.tokens.clear();
         }
-    }
-    let retried = (0..hypotheses.len())
-        .map(|at| doubtful.contains(&at))
-        .collect();
-    Ok(Decoded {
-        hypotheses,
-        retried,
+        Ok(Decoded { hypothesis, effort })
     })
+    .collect()
+}
+
+/// What a window's first text is worth trying.
+fn effort(model: &Model, hypothesis: &Hypothesis, doubts: Doubts) -> Effort {
+    if doubts == Doubts::Drop && is_hopeless(hypothesis) {
+        Effort::GivenUp
+    } else if Verdict::on(model, hypothesis).is_good() {
+        Effort::Once
+    } else {
+        Effort::Harder
+    }
+}
+
+/// The best text of a window whose first one is doubtful.
+///
+/// The encoder's output of a batch cannot be taken apart, so the window is encoded anew: by itself,
+/// for the whole 30 s take much memory.
+fn search_harder(
+    model: &Model,
+    samples: &[i16],
+    task: &Task,
+    first: Search,
+    mut best: Hypothesis,
+) -> Result<Hypothesis, EngineError> {
+    let wider = Search {
+        beam: RETRY_BEAM.max(first.beam),
+        ..first
+    };
+    let unlike = Search {
+        unique_ngram: UNIQUE_NGRAM,
+        ..wider
+    };
+    let encoded = model.encode(&[samples], Hearing::Whole)?;
+    for search in [wider, unlike]
+        .into_iter()
+        .filter(|&search| search != first)
+    {
+        for candidate in model.generate(&encoded, 1, task, search)? {
+            let verdict = Verdict::on(model, &candidate);
+            if verdict.is_better_than(Verdict::on(model, &best)) {
+                best = candidate;
+            }
+        }
+        if Verdict::on(model, &best).is_good() {
+            break;
+        }
+    }
+    Ok(best)
 }
 
 /// The most tokens that a window of the batch's length class can hold: a loop ends there.
@@ -132,6 +161,11 @@ fn token_limit(batch: &[Sound]) -> usize {
     let longest = batch.iter().map(|(window, _)| window.samples()).max();
     let seconds = length_class(longest.unwrap_or(0)) * HOP / SAMPLE_RATE as usize;
     (MIN_TOKENS + MAX_TOKENS_PER_SECOND * seconds).min(MAX_TOKENS)
+}
+
+/// Whether a harder search would only invent more: of music, mostly.
+fn is_hopeless(hypothesis: &Hypothesis) -> bool {
+    hypothesis.no_speech > MAX_NO_SPEECH || hypothesis.log_probability < HOPELESS_LOG_PROBABILITY
 }
 
 /// How good a hypothesis is.

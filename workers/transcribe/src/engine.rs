@@ -13,7 +13,7 @@ use colloquy_contract::transcript::{Role, Transcript};
 use crate::batches::{Desk, Order};
 use crate::crew::{Crew, Equipment, Told};
 use crate::crosstalk::drop_echoes;
-use crate::decode::Sound;
+use crate::decode::{Effort, Sound};
 pub use crate::error::EngineError;
 use crate::listen::{self, Heard, hear_encoded};
 use crate::model::{Encoded, Hearing, Model, Task, length_class};
@@ -349,7 +349,7 @@ impl<'a> Job<'a> {
     /// Takes what was heard in some windows.
     fn note(&mut self, (channels, heard): Told) -> Result<(), EngineError> {
         for (channel, window) in channels.into_iter().zip(heard?.windows) {
-            self.findings.retried += usize::from(window.retried);
+            self.findings.retried += usize::from(window.effort == Effort::Harder);
             self.findings.heard_again += usize::from(window.heard_again);
             self.words[channel].extend(window.words);
             self.done += 1;

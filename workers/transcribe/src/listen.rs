@@ -2,7 +2,7 @@
 //! out, heard again.
 
 use crate::batches::Order;
-use crate::decode::{Doubts, RETRY_BEAM, Sound, decode};
+use crate::decode::{Doubts, Effort, RETRY_BEAM, Sound, decode};
 use crate::error::EngineError;
 use crate::model::{Encoded, Hearing, Model, Task, length_class};
 use crate::speech::Span;
@@ -20,8 +20,8 @@ pub(crate) struct Heard {
 #[derive(Debug, Default)]
 pub(crate) struct HeardWindow {
     pub(crate) words: Vec<TimedWord>,
-    /// Whether it was tried more than once.
-    pub(crate) retried: bool,
+    /// What finding them took.
+    pub(crate) effort: Effort,
     /// Whether it was transcribed again, for its text left out speech.
     pub(crate) heard_again: bool,
 }
@@ -83,31 +83,32 @@ impl Listener<'_> {
         doubts: Doubts,
     ) -> Result<Vec<HeardWindow>, EngineError> {
         let decoded = decode(self.model, encoded, batch, self.task, self.beam, doubts)?;
-        let tokens: Vec<Vec<usize>> = decoded.hypotheses.into_iter().map(|h| h.tokens).collect();
+        let (tokens, efforts): (Vec<Vec<usize>>, Vec<Effort>) = decoded
+            .into_iter()
+            .map(|one| (one.hypothesis.tokens, one.effort))
+            .unzip();
         let lengths: Vec<usize> = batch.iter().map(|(_, sound)| sound.len()).collect();
         let alignments = self.model.align(encoded, self.task, &tokens, &lengths)?;
         let said = batch.iter().zip(tokens.iter().zip(&alignments));
         Ok(said
-            .zip(decoded.retried)
-            .map(
-                |(((window, _), (tokens, alignment)), retried)| HeardWindow {
-                    words: words(
-                        &self.model.vocabulary,
-                        self.spaced,
-                        window,
-                        tokens,
-                        alignment,
-                    ),
-                    retried,
-                    heard_again: false,
-                },
-            )
+            .zip(efforts)
+            .map(|(((window, _), (tokens, alignment)), effort)| HeardWindow {
+                words: words(
+                    &self.model.vocabulary,
+                    self.spaced,
+                    window,
+                    tokens,
+                    alignment,
+                ),
+                effort,
+                heard_again: false,
+            })
             .collect())
     }
 
     /// Transcribes speech that a window's text leaves out: by itself, and if that does not help, the
     /// window over all that Whisper can hear. Models at times end a text long before the sound, or
-    /// skip a row of digits.
+    /// skip a row of digits. What by itself is no speech at all, such as music, is left at that.
     fn hear_again(&self, batch: &[Sound], heard: &mut [HeardWindow]) -> Result<(), EngineError> {
         for (sound, one) in batch.iter().zip(heard) {
             let (window, samples) = sound;
@@ -119,25 +120,35 @@ impl Listener<'_> {
             one.heard_again = true;
             let only = window.part(samples, left);
             let length = Hearing::Sound(length_class(only.1.len()));
-            let said = [one.words.clone(), self.hear_alone(only, length)?].concat();
+            let Some(words) = self.hear_alone(only, length)? else {
+                continue;
+            };
+            let said = [one.words.clone(), words].concat();
             Self::take_better(window, one, in_order(said));
             if !left_out(window, &one.words).is_empty() {
                 let said = self.hear_alone(sound.clone(), Hearing::Whole)?;
-                Self::take_better(window, one, said);
+                Self::take_better(window, one, said.unwrap_or_default());
             }
         }
         Ok(())
     }
 
-    /// The words of one window, searched harder.
-    fn hear_alone(&self, sound: Sound, hearing: Hearing) -> Result<Vec<TimedWord>, EngineError> {
+    /// The words of one window, searched harder; none where it is no speech.
+    fn hear_alone(
+        &self,
+        sound: Sound,
+        hearing: Hearing,
+    ) -> Result<Option<Vec<TimedWord>>, EngineError> {
         let harder = Self {
             beam: self.beam.max(RETRY_BEAM),
             ..*self
         };
         let encoded = self.model.encode(&[&sound.1], hearing)?;
         let heard = harder.understand(&[sound], &encoded, Doubts::Drop)?;
-        Ok(heard.into_iter().flat_map(|window| window.words).collect())
+        let window = heard.into_iter().next();
+        Ok(window
+            .filter(|window| window.effort != Effort::GivenUp)
+            .map(|window| window.words))
     }
 
     /// Takes other words for a window if they leave out less.
