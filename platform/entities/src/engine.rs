@@ -12,7 +12,7 @@ use crate::overlap::{self, Lost, Taken};
 use crate::parallel::both;
 use crate::people;
 use crate::propagation;
-use crate::recognizers::{self, Scene};
+use crate::recognizers::{self, Claims, Scene};
 use crate::speakers;
 use crate::text::Conversation;
 
@@ -83,7 +83,7 @@ impl Recognizers {
         };
         let conversation = Conversation::new(transcript);
         let scene = Scene::new(&conversation, named);
-        let (entities, _) = entities(&scene, 1);
+        let (entities, _) = entities(&scene, None);
         Entities {
             version: Entities::VERSION,
             mentions: mentions(&conversation, &entities),
@@ -112,21 +112,31 @@ impl Recognizers {
         side_by_side(self.threads, &texts, |((text, written), named)| {
             let conversation = Conversation::new(&written.transcript);
             let scene = Scene::new(&conversation, (*named).clone());
-            written.findings(text, &conversation, &entities(&scene, 1).0)
+            written.findings(text, &conversation, &entities(&scene, None).0)
         })
     }
 
-    /// Reads one text. If it is long, the model reads it while its words, numbers and cues are
-    /// read, and then the recognizers search side by side.
+    /// Reads one text. If it is long, it is cut for the model while its words, numbers and cues are
+    /// read; then threads take one recognizer after the other that can do without the model, and
+    /// those that find none left read with the model.
     fn read_alone(&self, written: &Written, text: &str) -> Vec<Finding> {
         let threads = self.threads_for(text);
         let said = written.transcript.turns.iter();
         let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
         let conversation = Conversation::new(&written.transcript);
-        let names = || self.named(&said);
-        let (named, mut scene) = both(threads, names, || Scene::new(&conversation, Vec::new()));
-        scene.named = named;
-        written.findings(text, &conversation, &entities(&scene, threads).0)
+        let cut = || self.ner.as_ref().map(|ner| ner.tokenize(&said));
+        let scene = || Scene::new(&conversation, Vec::new());
+        let (cut, mut scene) = both(threads, cut, scene);
+        scene.threads = threads;
+        let claims = match cut {
+            Some(cut) => {
+                let (named, claims) = cut.read(|read| recognizers::first_claims(&scene, read));
+                scene.named = named;
+                claims
+            }
+            None => recognizers::first_claims(&scene, &|| {}),
+        };
+        written.findings(text, &conversation, &entities(&scene, Some(claims)).0)
     }
 
     fn threads_for(&self, text: &str) -> usize {
@@ -139,8 +149,9 @@ impl Recognizers {
         let conversation = Conversation::new(&written.transcript);
         let said = written.transcript.turns.iter();
         let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
-        let scene = Scene::new(&conversation, self.named(&said));
-        let (entities, lost) = entities(&scene, self.threads_for(text));
+        let mut scene = Scene::new(&conversation, self.named(&said));
+        scene.threads = self.threads_for(text);
+        let (entities, lost) = entities(&scene, None);
         // An entity of several parts is several findings, with one explanation.
         let explanations = in_order(&entities)
             .into_iter()
@@ -228,9 +239,11 @@ impl Written {
     }
 }
 
-/// What is found in a conversation, and what was found and then given up.
-fn entities(scene: &Scene<'_>, threads: usize) -> (Vec<Candidate>, Vec<Lost>) {
-    let mut candidates = recognizers::candidates(scene, threads);
+/// What is found in a conversation, and what was found and then given up. The claims that don't
+/// need the model may have been made already.
+fn entities(scene: &Scene<'_>, claims: Option<Claims>) -> (Vec<Candidate>, Vec<Lost>) {
+    let claims = claims.unwrap_or_else(|| recognizers::first_claims(scene, &|| {}));
+    let mut candidates = recognizers::candidates(scene, claims);
     people::unite(scene.conversation, &mut candidates);
     let mut taken = Taken::default();
     let (mut entities, lost) = overlap::resolve(scene.conversation, candidates, &mut taken);

@@ -10,7 +10,7 @@
 //! called something else. Digits that are left over are caught by the sweep for long numbers. What
 //! the model found is cut instead: of "Acme, 12 Main Street", "Acme" remains.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::entity::{Candidate, Part};
@@ -102,7 +102,7 @@ pub(crate) fn resolve(
     mut candidates: Vec<Candidate>,
     taken: &mut Taken,
 ) -> (Vec<Candidate>, Vec<Lost>) {
-    candidates.sort_by(order);
+    candidates.sort_by_cached_key(order);
     let mut kept = Vec::with_capacity(candidates.len());
     let mut lost = Vec::new();
     for mut candidate in candidates {
@@ -129,9 +129,8 @@ pub(crate) fn resolve(
 }
 
 /// Winners first.
-fn order(a: &Candidate, b: &Candidate) -> Ordering {
-    let key = |c: &Candidate| (Reverse(class(c)), Reverse(c.len()), Reverse(thousandths(c)));
-    key(a).cmp(&key(b))
+fn order(candidate: &Candidate) -> Reverse<(u8, usize, u32)> {
+    Reverse((class(candidate), candidate.len(), thousandths(candidate)))
 }
 
 /// Which part of the rule decided.

@@ -4,10 +4,13 @@
 //! one of a name, which the recognizer of the speech wrote in another way ("Okafor", "Okaphor"); and
 //! a number that someone repeats, whole or its end ("the card ending in 4242").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use colloquy_ner::side_by_side;
 
 use crate::entity::{Candidate, types};
-use crate::recognizers::Scene;
+use crate::recognizers::{Scene, stretches};
 use crate::text::Strand;
 use crate::words;
 
@@ -17,6 +20,9 @@ const SCORE: f32 = 0.75;
 const SHORTEST_END: usize = 4;
 /// Parts are compared with at most this many whole numbers.
 const MOST_NUMBERS: usize = 200;
+/// A number is compared with at most this many others that end as it does; ten thousand numbers
+/// would have to be told before two of them do by chance.
+const MOST_ALIKE: usize = 50;
 const NAME: &str = "propagation";
 
 /// The repetitions of what was found. First gives names of one word the value of the full name.
@@ -31,7 +37,13 @@ pub(crate) fn find_again(scene: &Scene<'_>, entities: &mut [Candidate]) -> Vec<C
     }
     let mut again = Vec::new();
     for reading in &scene.readings {
-        names.find(&reading.strand, &mut again);
+        let stretches = stretches(reading.strand.len());
+        let found = side_by_side(scene.threads, &stretches, |stretch| {
+            let mut found = Vec::new();
+            names.find(&reading.strand, stretch.clone(), &mut found);
+            found
+        });
+        again.extend(found.into_iter().flatten());
     }
     numbers(scene, entities, &mut again);
     again
@@ -74,8 +86,10 @@ fn is_number(entity: &Candidate) -> bool {
 
 /// The names of the people of a conversation.
 struct Names {
-    /// The words and the value of full names, by their first word.
-    by_first: HashMap<String, Vec<(Vec<String>, String)>>,
+    /// The words and the value of full names, by their first two words.
+    by_start: HashMap<(String, String), Vec<(Vec<String>, String)>>,
+    /// The first words of these.
+    firsts: HashSet<String>,
     /// The one full name that a word is part of; `None` if it is of several.
     by_word: HashMap<String, Option<String>>,
     /// The one full name with a word of this sound.
@@ -85,7 +99,8 @@ struct Names {
 impl Names {
     fn new(entities: &[Candidate]) -> Self {
         let mut names = Self {
-            by_first: HashMap::new(),
+            by_start: HashMap::new(),
+            firsts: HashSet::new(),
             by_word: HashMap::new(),
             by_sound: HashMap::new(),
         };
@@ -102,13 +117,11 @@ impl Names {
             for word in &words {
                 names.add_word(word, value, words.len());
             }
-            if let Some(first) = words.first() {
-                let first = first.clone();
-                names
-                    .by_first
-                    .entry(first)
-                    .or_default()
-                    .push((words, value.to_owned()));
+            if let [first, second, ..] = words.as_slice() {
+                names.firsts.insert(first.clone());
+                let start = (first.clone(), second.clone());
+                let same = names.by_start.entry(start).or_default();
+                same.push((words, value.to_owned()));
             }
         }
         for (word, full) in &names.by_word {
@@ -149,20 +162,19 @@ impl Names {
         }
     }
 
-    fn find(&self, strand: &Strand<'_>, again: &mut Vec<Candidate>) {
-        for at in 0..strand.len() {
+    fn find(&self, strand: &Strand<'_>, stretch: Range<usize>, again: &mut Vec<Candidate>) {
+        for at in stretch {
             let raw = strand.raw(at);
-            let word = if raw.is_ascii() {
-                strand.lower(at).to_owned()
-            } else {
-                raw.to_lowercase()
-            };
-            for (name, value) in self.by_first.get(&word).into_iter().flatten() {
-                let same = |(index, part): (usize, &String)| {
-                    strand.raw(at + index).to_lowercase() == *part
-                };
-                if name.len() > 1 && name.iter().enumerate().all(same) {
-                    push(strand, at, name.len(), value.clone(), again);
+            let word = strand.lower_any(at).into_owned();
+            if self.firsts.contains(&word) {
+                let start = (word.clone(), strand.raw(at + 1).to_lowercase());
+                for (name, value) in self.by_start.get(&start).into_iter().flatten() {
+                    let same = |(index, part): (usize, &String)| {
+                        strand.raw(at + index).to_lowercase() == *part
+                    };
+                    if name.iter().enumerate().all(same) {
+                        push(strand, at, name.len(), value.clone(), again);
+                    }
                 }
             }
             let Some(full) = self.by_word.get(&word) else {
@@ -272,9 +284,9 @@ fn numbers(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>
         .iter()
         .filter(|entity| !named.contains(&entity.entity_type))
     {
-        let candidates = known.entry(end_of(&entity.value)).or_default();
-        if candidates.iter().all(|other| other.value != entity.value) {
-            candidates.push(entity);
+        let alike = known.entry(end_of(&entity.value)).or_default();
+        if alike.len() < MOST_ALIKE && alike.iter().all(|other| other.value != entity.value) {
+            alike.push(entity);
         }
     }
     for reading in &scene.readings {

@@ -60,12 +60,15 @@ pub(crate) struct Decoder {
     inside: Vec<Inside>,
 }
 
-/// What is computed of tokens before it is known which of them are in an entity; row by row.
-#[derive(Debug)]
+/// What is computed of tokens before it is known which of them are in an entity; row by row. It is
+/// large, and used again for other tokens.
+#[derive(Debug, Default)]
 pub(crate) struct Products {
     tokens: Vec<f32>,
     /// Each as the next token.
     features: Vec<f32>,
+    /// From which the scores are computed.
+    hidden: Vec<f32>,
     /// Of the actions outside of an entity.
     scores: Vec<f32>,
 }
@@ -155,21 +158,21 @@ impl Decoder {
     }
 
     /// All that does not depend on the entities before.
-    pub(crate) fn products(&self, vectors: &[f32]) -> Products {
+    pub(crate) fn products(&self, vectors: &[f32], products: &mut Products) {
         let count = vectors.len() / self.tokens.inputs().max(1);
-        let (mut tokens, mut features, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-        self.tokens
-            .rows(vectors, self.tokens.inputs(), 0..count, &mut tokens);
-        let [next, _, _] = &self.features;
-        next.rows(&tokens, next.inputs(), 0..count, &mut features);
-        let hidden = self.hidden_outside(&features);
-        self.scores
-            .rows(&hidden, self.scores.inputs(), 0..count, &mut scores);
-        Products {
+        let Products {
             tokens,
             features,
+            hidden,
             scores,
-        }
+        } = products;
+        self.tokens
+            .rows(vectors, self.tokens.inputs(), 0..count, tokens);
+        let [next, _, _] = &self.features;
+        next.rows(tokens, next.inputs(), 0..count, features);
+        self.hidden_outside(features, hidden);
+        self.scores
+            .rows(hidden, self.scores.inputs(), 0..count, scores);
     }
 
     /// Reads the next tokens. `last` says that no more follow.
@@ -179,6 +182,7 @@ impl Decoder {
             tokens,
             features,
             scores,
+            ..
         } = products;
         let [next, first, before] = &self.features;
         let size = self.tokens.outputs();
@@ -242,14 +246,13 @@ impl Decoder {
         best.0
     }
 
-    fn hidden_outside(&self, features: &[f32]) -> Vec<f32> {
+    fn hidden_outside(&self, features: &[f32], hidden: &mut Vec<f32>) {
         let width = self.outside_bias.len() / TWO;
-        let mut hidden = Vec::with_capacity(features.len() / TWO);
+        hidden.clear();
         for row in features.chunks_exact(TWO * width) {
             let sums = row.iter().zip(&self.outside_bias).map(|(a, b)| a + b);
             hidden.extend(sums.clone().zip(sums.skip(width)).map(|(a, b)| a.max(b)));
         }
-        hidden
     }
 
     fn hidden_inside(&self, next: &[f32], first: &[f32], before: &[f32]) -> Vec<f32> {

@@ -14,7 +14,9 @@
 //! of it begins at a multiple of [`TILE`] tokens (see [`crate::convolution`]).
 //!
 //! All up to the sums of the first convolution depends on one word only, and is remembered: a known
-//! word costs three convolutions instead of four, and no mixing.
+//! word costs three convolutions instead of four, and no mixing. Nor does a new one cost much: the
+//! mixing layer is linear up to its maxout, so what each row of a table adds to its sums is computed
+//! when the model is loaded, and of the layer only the part for the word vector remains.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,6 +30,7 @@ use crate::error::Result;
 use crate::hash::murmur128;
 use crate::kernel::Packed;
 use crate::model::{Maxout, Model, Table};
+use crate::msgpack::Array;
 use crate::norm::Norm;
 use crate::tokenizer::Token;
 use crate::vectors::Vectors;
@@ -59,7 +62,9 @@ pub(crate) struct Encoder {
     vocabulary: Vocabulary,
     tables: Vec<Table>,
     vectors: Option<Vectors>,
+    /// Of the mixing layer, the part for the word vector and the bias; piece by piece.
     mix: Packed,
+    mix_bias: Vec<f32>,
     mix_norm: Norm,
     first: Packed,
     first_bias: Vec<f32>,
@@ -80,9 +85,10 @@ impl Encoder {
             arch: Arch::new(),
             width,
             vocabulary: Vocabulary::load(folder)?,
-            tables: model.tables.clone(),
+            tables: mixed(model),
             vectors: vectors.transpose()?,
-            mix: maxout(&model.mix),
+            mix: mix(&model.mix, embedded(model), model.mix.inputs()),
+            mix_bias: bias(&model.mix),
             mix_norm: norm(&model.mix),
             first,
             first_bias,
@@ -136,18 +142,11 @@ impl Encoder {
         if missing.is_empty() {
             return Vec::new();
         }
-        let mut embedded = vec![0.0; missing.len() * self.mix.inputs()];
-        let rows = embedded.chunks_exact_mut(self.mix.inputs());
-        for (row, (word, token)) in rows.zip(missing) {
-            self.embed(word, token, row);
-        }
-        let mut vectors = Vec::new();
-        let count = missing.len();
-        self.mix
-            .rows(&embedded, self.mix.inputs(), 0..count, &mut vectors);
+        let mut vectors = self.mix(missing);
         self.mix_norm.rows(&mut vectors, None);
         let mut sums = Vec::new();
-        self.first.rows(&vectors, self.width, 0..count, &mut sums);
+        self.first
+            .rows(&vectors, self.width, 0..missing.len(), &mut sums);
         let vectors = vectors.chunks_exact(self.width);
         let sums = sums.chunks_exact(self.first.outputs());
         let words = missing.iter().zip(vectors.zip(sums));
@@ -161,58 +160,69 @@ impl Encoder {
         words.collect()
     }
 
-    /// Writes the embedding of a word.
-    fn embed(&self, word: &str, token: &Token, mut row: &mut [f32]) {
-        for table in &self.tables {
-            let id = self.vocabulary.attribute(table.attribute, word, token.norm);
-            if let Some((part, rest)) = row.split_at_mut_checked(table.width()) {
-                table.add(id, part);
-                row = rest;
-            } else {
-                return;
+    /// The outputs of the mixing layer for some words.
+    fn mix(&self, words: &[(&str, Token)]) -> Vec<f32> {
+        let width = THREE * self.width;
+        let mut sums = self.mix_bias.repeat(words.len());
+        let mut known = Vec::new();
+        let mut inputs = Vec::new();
+        for (at, (_, token)) in words.iter().enumerate() {
+            let vectors = self.vectors.as_ref();
+            if let Some(vector) = vectors.and_then(|vectors| vectors.get(token.id)) {
+                known.push(at);
+                inputs.extend_from_slice(vector);
             }
         }
-        let vector = self
-            .vectors
-            .as_ref()
-            .and_then(|vectors| vectors.get(token.id));
-        if let Some(vector) = vector {
-            row.iter_mut()
-                .zip(vector)
-                .for_each(|(to, from)| *to = *from);
-        }
+        let mut products = Vec::new();
+        let size = self.mix.inputs();
+        self.mix.rows(&inputs, size, 0..known.len(), &mut products);
+        let mut vectors = vec![0.0; words.len() * self.width];
+        self.arch.dispatch(|| {
+            for (at, product) in known.iter().zip(products.chunks_exact(width)) {
+                let sums = sums.get_mut(at * width..).unwrap_or(&mut []);
+                sums.iter_mut().zip(product).for_each(|(to, by)| *to += by);
+            }
+            let rows = sums.chunks_exact_mut(width).zip(words);
+            for ((sums, (word, token)), out) in rows.zip(vectors.chunks_exact_mut(self.width)) {
+                for table in &self.tables {
+                    let id = self.vocabulary.attribute(table.attribute, word, token.norm);
+                    table.add(id, sums);
+                }
+                largest(sums, out);
+            }
+        });
+        vectors
     }
 
     /// Encodes stretches of words, which know nothing of each other.
-    pub(crate) fn encode(&self, stretches: &[&[Arc<Word>]]) -> Encoded {
+    pub(crate) fn encode(&self, stretches: &[&[Arc<Word>]], encoded: &mut Encoded) {
         let reach = self.reach();
         let mut rows: Vec<Option<&Word>> = vec![None; reach.next_multiple_of(TILE)];
-        let mut starts = Vec::with_capacity(stretches.len());
+        encoded.starts.clear();
         for words in stretches {
-            starts.push(rows.len());
+            encoded.starts.push(rows.len());
             rows.extend(words.iter().map(|word| Some(&**word)));
             // What is seen from either stretch, and no more: the next one may begin.
             rows.resize((rows.len() + reach).next_multiple_of(TILE), None);
         }
-        let mut vectors = vec![0.0; rows.len() * self.width];
+        let Encoded { vectors, next, .. } = encoded;
+        vectors.resize(rows.len() * self.width, 0.0);
+        next.resize(vectors.len(), 0.0);
         for (word, vector) in rows.iter().zip(vectors.chunks_exact_mut(self.width)) {
-            if let Some(word) = word {
-                vector.copy_from_slice(&word.vector);
+            match word {
+                Some(word) => vector.copy_from_slice(&word.vector),
+                None => vector.fill(0.0),
             }
         }
-        let mut next = vec![0.0; vectors.len()];
-        self.first_window(&rows, &mut next);
-        self.first_norm.rows(&mut next, Some(&vectors));
+        self.first_window(&rows, next);
+        self.first_norm.rows(next, Some(vectors));
         for (window, norm) in &self.windows {
-            std::mem::swap(&mut vectors, &mut next);
-            window.rows(&vectors, &mut next);
-            norm.rows(&mut next, Some(&vectors));
+            std::mem::swap(vectors, next);
+            window.rows(vectors, next);
+            norm.rows(next, Some(vectors));
         }
-        Encoded {
-            width: self.width,
-            vectors: next,
-            starts,
-        }
+        std::mem::swap(vectors, next);
+        encoded.width = self.width;
     }
 
     /// The first convolution: adds up what the words of a window give.
@@ -236,11 +246,13 @@ impl Encoder {
     }
 }
 
-/// The vectors of the words of some stretches.
-#[derive(Debug)]
+/// The vectors of the words of some stretches. It is large, and used again for others.
+#[derive(Debug, Default)]
 pub(crate) struct Encoded {
     width: usize,
     vectors: Vec<f32>,
+    /// What the next layer writes.
+    next: Vec<f32>,
     /// The row of each stretch's first word.
     starts: Vec<usize>,
 }
@@ -275,6 +287,7 @@ impl Table {
     }
 
     /// Adds the four rows of a number.
+    #[inline(always)]
     fn add(&self, id: u64, out: &mut [f32]) {
         let width = self.width();
         let count = (self.rows.data.len() / width.max(1)).max(1);
@@ -286,19 +299,58 @@ impl Table {
     }
 }
 
-fn maxout(layer: &Maxout) -> Packed {
+impl Maxout {
+    fn inputs(&self) -> usize {
+        self.weights.shape.get(2).copied().unwrap_or(0)
+    }
+}
+
+/// How many of the inputs of the mixing layer are rows of the tables; they are the first.
+fn embedded(model: &Model) -> usize {
+    model.tables.iter().map(Table::width).sum()
+}
+
+/// The tables, with what each row adds to the sums of the mixing layer in place of the row.
+fn mixed(model: &Model) -> Vec<Table> {
+    let mut start = 0;
+    let tables = model.tables.iter().map(|table| {
+        let width = table.width();
+        let part = mix(&model.mix, start, start + width);
+        start += width;
+        let count = table.rows.data.len() / width.max(1);
+        let mut data = Vec::new();
+        part.rows(&table.rows.data, width, 0..count, &mut data);
+        let shape = vec![count, part.outputs()];
+        Table {
+            rows: Array { shape, data },
+            ..*table
+        }
+    });
+    tables.collect()
+}
+
+/// The part of the mixing layer for some of its inputs, without its bias.
+fn mix(layer: &Maxout, start: usize, end: usize) -> Packed {
     let [outputs, pieces, inputs] = *layer.weights.shape else {
         return Packed::linear(0, 0, |_, _| 0.0, |_| 0.0);
     };
-    let weight = |output: usize, piece: usize, input: usize| {
-        let at = (output * pieces + piece) * inputs + input;
+    let weight = |output: usize, input: usize| {
+        let (piece, output) = (output / outputs, output % outputs);
+        let at = (output * pieces + piece) * inputs + start + input;
         layer.weights.data.get(at).copied().unwrap_or(0.0)
     };
-    let bias = |output: usize, piece: usize| {
-        let at = output * pieces + piece;
-        layer.bias.data.get(at).copied().unwrap_or(0.0)
-    };
-    Packed::maxout(inputs, outputs, weight, bias)
+    Packed::linear(end.saturating_sub(start), outputs * pieces, weight, |_| 0.0)
+}
+
+/// The bias of a maxout layer, piece by piece.
+fn bias(layer: &Maxout) -> Vec<f32> {
+    let width = layer.bias.data.len() / THREE;
+    let bias = (0..THREE * width).map(|at| {
+        let (piece, output) = (at / width, at % width);
+        let bias = layer.bias.data.get(output * THREE + piece);
+        bias.copied().unwrap_or(0.0)
+    });
+    bias.collect()
 }
 
 fn convolution(layer: &Maxout, width: usize) -> Convolution {
@@ -319,10 +371,7 @@ fn norm(layer: &Maxout) -> Norm {
 
 /// The first convolution, taken apart by the place that a word has in its window.
 fn first_window(layer: Option<&Maxout>, width: usize) -> (Packed, Vec<f32>, Norm) {
-    let (weights, bias) = match layer {
-        Some(layer) => (&*layer.weights.data, &*layer.bias.data),
-        None => (&[] as &[f32], &[] as &[f32]),
-    };
+    let weights = layer.map_or(&[] as &[f32], |layer| &layer.weights.data);
     let weight = |output: usize, input: usize| {
         let (place, piece, output) = (
             output / (THREE * width),
@@ -333,10 +382,6 @@ fn first_window(layer: Option<&Maxout>, width: usize) -> (Packed, Vec<f32>, Norm
         weights.get(at).copied().unwrap_or(0.0)
     };
     let sums = Packed::linear(width, THREE * THREE * width, weight, |_| 0.0);
-    let bias = (0..THREE * width).map(|at| {
-        let (piece, output) = (at / width, at % width);
-        bias.get(output * THREE + piece).copied().unwrap_or(0.0)
-    });
     let norm = layer.map_or_else(|| Norm::new(Vec::new(), Vec::new()), norm);
-    (sums, bias.collect(), norm)
+    (sums, layer.map(bias).unwrap_or_default(), norm)
 }

@@ -20,10 +20,7 @@ pub(crate) struct Packed {
     arch: Arch,
     inputs: usize,
     outputs: usize,
-    /// Whether an output is the largest of three pieces.
-    maxout: bool,
-    /// Panel by panel; in a panel input by input; for each, the vectors of the panel: the pieces of
-    /// the same outputs, or neighbouring outputs.
+    /// Panel by panel; in a panel input by input; for each, the vectors of the panel.
     weights: Vec<f32>,
     /// Panel by panel; in a panel vector by vector.
     bias: Vec<f32>,
@@ -48,73 +45,27 @@ impl Packed {
         weight: impl Fn(usize, usize) -> f32,
         bias: impl Fn(usize) -> f32,
     ) -> Self {
-        let weight = |output, _, input| weight(output, input);
-        Self::new(inputs, outputs, false, weight, |output, _| bias(output))
-    }
-
-    /// Packs a maxout layer; `weight` tells that of an output's piece and an input.
-    pub(crate) fn maxout(
-        inputs: usize,
-        outputs: usize,
-        weight: impl Fn(usize, usize, usize) -> f32,
-        bias: impl Fn(usize, usize) -> f32,
-    ) -> Self {
-        Self::new(inputs, outputs, true, weight, bias)
-    }
-
-    fn new(
-        inputs: usize,
-        outputs: usize,
-        maxout: bool,
-        weight: impl Fn(usize, usize, usize) -> f32,
-        bias: impl Fn(usize, usize) -> f32,
-    ) -> Self {
         let arch = Arch::new();
         let lanes = arch.dispatch(Lanes);
-        let (vectors, panel) = if maxout {
-            (PIECES, lanes)
-        } else {
-            (WIDE, WIDE * lanes)
-        };
+        let panel = WIDE * lanes;
         let panels = outputs.div_ceil(panel);
         let mut packed = Self {
             arch,
             inputs,
             outputs,
-            maxout,
-            weights: Vec::with_capacity(panels * vectors * lanes * inputs),
-            bias: Vec::with_capacity(panels * vectors * lanes),
+            weights: Vec::with_capacity(panels * panel * inputs),
+            bias: Vec::with_capacity(panels * panel),
         };
         for first in (0..panels * panel).step_by(panel) {
-            // The outputs and the piece of a vector. What fills up the last panel is computed and
-            // thrown away.
-            let vector = |vector: usize| match maxout {
-                true => (first..first + lanes, vector),
-                false => (first + vector * lanes..first + (vector + 1) * lanes, 0),
-            };
+            // What fills up the last panel is computed and thrown away.
+            let known = |output: usize| output < outputs;
             for input in 0..inputs {
-                for (range, piece) in (0..vectors).map(vector) {
-                    let known = |output: usize| output < outputs;
-                    let weight = |output| {
-                        if known(output) {
-                            weight(output, piece, input)
-                        } else {
-                            0.0
-                        }
-                    };
-                    packed.weights.extend(range.map(weight));
-                }
+                let weight = |output| known(output).then(|| weight(output, input));
+                let weights = (first..first + panel).map(|output| weight(output).unwrap_or(0.0));
+                packed.weights.extend(weights);
             }
-            for (range, piece) in (0..vectors).map(vector) {
-                let bias = |output| {
-                    if output < outputs {
-                        bias(output, piece)
-                    } else {
-                        0.0
-                    }
-                };
-                packed.bias.extend(range.map(bias));
-            }
+            let bias = |output| known(output).then(|| bias(output)).unwrap_or(0.0);
+            packed.bias.extend((first..first + panel).map(bias));
         }
         packed
     }
@@ -139,7 +90,7 @@ impl Packed {
         rows: std::ops::Range<usize>,
         output: &mut Vec<f32>,
     ) {
-        output.clear();
+        // All of it is written.
         output.resize(rows.len() * self.outputs, 0.0);
         self.arch.dispatch(Multiply {
             packed: self,
@@ -164,37 +115,10 @@ struct Multiply<'a> {
 impl WithSimd for Multiply<'_> {
     type Output = ();
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if self.packed.maxout {
-            self.maxout(simd);
-        } else {
-            self.linear(simd);
-        }
-    }
-}
-
-impl Multiply<'_> {
-    /// With three vectors a row, three rows' sums fit in sixteen registers, and are enough to keep two
+    /// With four vectors a row, two rows' sums fit in sixteen registers, and are enough to keep two
     /// multipliers busy.
     #[inline(always)]
-    fn maxout<S: Simd>(mut self, simd: S) {
-        let width = S::F32_LANES;
-        for panel in Panel::<S, PIECES>::all(self.packed) {
-            let mut row = 0;
-            while row < self.rows {
-                row += match self.rows - row {
-                    1 => self.largest(simd, &panel, row, panel.rows::<1>(simd, &self, row), width),
-                    2 => self.largest(simd, &panel, row, panel.rows::<2>(simd, &self, row), width),
-                    _ => self.largest(simd, &panel, row, panel.rows::<3>(simd, &self, row), width),
-                };
-            }
-        }
-    }
-
-    /// With four vectors a row, two rows do.
-    #[inline(always)]
-    fn linear<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let width = WIDE * S::F32_LANES;
         for panel in Panel::<S, WIDE>::all(self.packed) {
             let mut row = 0;
@@ -206,7 +130,9 @@ impl Multiply<'_> {
             }
         }
     }
+}
 
+impl Multiply<'_> {
     /// The part of an output row that a panel computes.
     #[inline(always)]
     fn part(&mut self, row: usize, panel: usize, width: usize) -> &mut [f32] {
@@ -214,23 +140,6 @@ impl Multiply<'_> {
         let row = self.output.get_mut(start..start + self.packed.outputs);
         let part = row.and_then(|row| row.chunks_mut(width).nth(panel));
         part.unwrap_or(&mut [])
-    }
-
-    /// Writes the largest piece of each output; returns how many rows.
-    #[inline(always)]
-    fn largest<S: Simd, const R: usize>(
-        &mut self,
-        simd: S,
-        panel: &Panel<'_, S, PIECES>,
-        row: usize,
-        sums: [[S::f32s; PIECES]; R],
-        width: usize,
-    ) -> usize {
-        for (offset, [first, second, third]) in sums.into_iter().enumerate() {
-            let best = simd.max_f32s(simd.max_f32s(first, second), third);
-            simd.partial_store_f32s(self.part(row + offset, panel.index, width), best);
-        }
-        R
     }
 
     /// Writes all outputs; returns how many rows.

@@ -64,7 +64,7 @@ use decoder::{Decoder, State};
 use encoder::Encoder;
 use error::Problem;
 use model::Model;
-use reading::{PIECE, Reader};
+use reading::{PIECE, Reader, Texts};
 use tokenizer::{Token, Tokenizer};
 
 /// A named entity in a text.
@@ -140,33 +140,62 @@ impl Ner {
     pub fn entities_of(&self, texts: &[&str]) -> Vec<Vec<Entity>> {
         self.layers.entities_of(texts, PIECE, self.threads)
     }
+
+    /// Cuts texts into tokens, to be read by whatever threads the caller has
+    /// ([`Tokenized::read`]).
+    pub fn tokenize<'t>(&self, texts: &[&'t str]) -> Tokenized<'t> {
+        Tokenized {
+            layers: Arc::clone(&self.layers),
+            texts: self.layers.tokenize(texts, 1),
+        }
+    }
+}
+
+/// Texts that are cut into tokens.
+#[derive(Debug)]
+pub struct Tokenized<'t> {
+    layers: Arc<Layers>,
+    texts: Vec<(&'t str, Vec<Token>)>,
+}
+
+impl Tokenized<'_> {
+    /// The entities of each text. `work` is given what does the work, and may call it on any number
+    /// of threads, sooner or later: each call works on the texts until there is nothing left to
+    /// take. What is left when `work` returns is done then.
+    pub fn read<T>(&self, work: impl FnOnce(&(dyn Fn() + Sync)) -> T) -> (Vec<Vec<Entity>>, T) {
+        self.layers.read(&self.texts, PIECE, work)
+    }
 }
 
 impl Layers {
-    /// Takes texts together until they have enough tokens.
+    fn tokenize<'t>(&self, texts: &[&'t str], threads: usize) -> Vec<(&'t str, Vec<Token>)> {
+        side_by_side(threads, texts, |text| {
+            (*text, self.tokenizer.tokenize(text))
+        })
+    }
+
     fn entities_of(&self, texts: &[&str], piece: usize, threads: usize) -> Vec<Vec<Entity>> {
-        let reader = Reader {
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            threads,
-            piece,
-        };
-        let mut entities = Vec::with_capacity(texts.len());
-        let mut waiting: Vec<(&str, Vec<Token>)> = Vec::new();
-        let mut tokens = 0;
-        for text in texts {
-            let cut = self.tokenizer.tokenize(text);
-            tokens += cut.len();
-            waiting.push((text, cut));
-            if tokens >= reader.enough() || waiting.len() + entities.len() == texts.len() {
-                let read = reader.read(&waiting);
-                let texts = waiting.iter().zip(&read);
-                entities.extend(texts.map(|((text, tokens), state)| places(text, tokens, state)));
-                waiting.clear();
-                tokens = 0;
-            }
-        }
-        entities
+        let texts = self.tokenize(texts, threads);
+        let workers = vec![(); threads];
+        let read = self.read(&texts, piece, |work| {
+            side_by_side(threads, &workers, |()| work());
+        });
+        read.0
+    }
+
+    fn read<T>(
+        &self,
+        texts: &Texts<'_>,
+        piece: usize,
+        work: impl FnOnce(&(dyn Fn() + Sync)) -> T,
+    ) -> (Vec<Vec<Entity>>, T) {
+        let reader = Reader::new(&self.encoder, &self.decoder, texts, piece);
+        let made = work(&|| reader.work());
+        reader.work();
+        let states = reader.states();
+        let texts = texts.iter().zip(&states);
+        let entities = texts.map(|((text, tokens), state)| places(text, tokens, state));
+        (entities.collect(), made)
     }
 }
 

@@ -6,22 +6,23 @@
 //! part is a small one, goes over them from left to right. So the entities are those of the whole
 //! text, and work and memory grow with its length and no faster.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::convolution::TILE;
 use crate::decoder::{Decoder, Products, State};
-use crate::encoder::{Encoder, Word};
-use crate::parallel::side_by_side;
+use crate::encoder::{Encoded, Encoder, Word};
 use crate::tokenizer::Token;
 
 /// The network works on this many tokens at a time: enough that the four tokens computed twice at
 /// either end don't matter, few enough that all stays in the processor's cache.
 pub(crate) const PIECE: usize = 1_024;
 
-/// Several threads compute this many times the tokens of a piece each before all wait for the
-/// decoder: enough that starting them doesn't matter. What is computed of a piece takes a megabyte.
-const AT_ONCE: usize = 16;
+/// So many pieces at most are computed and wait for the one before them, on which another thread is
+/// still at work. Each takes a megabyte; usually it is as many as there are other threads.
+const WAITING: usize = 32;
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,52 +40,140 @@ struct Computed {
     blank: Vec<bool>,
 }
 
-/// How a text is read.
+/// Texts and their tokens.
+pub(crate) type Texts<'t> = [(&'t str, Vec<Token>)];
+
+/// Some texts while they are read. Any number of threads may work on it at once; they take the
+/// pieces in order, and each that finds the next piece computed decodes it.
 pub(crate) struct Reader<'l> {
-    pub(crate) encoder: &'l Encoder,
-    pub(crate) decoder: &'l Decoder,
-    pub(crate) threads: usize,
-    pub(crate) piece: usize,
+    encoder: &'l Encoder,
+    decoder: &'l Decoder,
+    texts: &'l Texts<'l>,
+    pieces: Vec<Piece>,
+    /// Ranges of pieces that are computed together.
+    jobs: Vec<Range<usize>>,
+    /// The next job that nobody has taken.
+    next: AtomicUsize,
+    decoded: Mutex<Decoded>,
+    /// Told when there is room for more computed pieces.
+    room: Condvar,
 }
 
-/// Texts and their tokens.
-type Texts<'t> = [(&'t str, Vec<Token>)];
+/// What was decoded, and what waits to be.
+struct Decoded {
+    /// The next job to decode.
+    next: usize,
+    waiting: BTreeMap<usize, Vec<Computed>>,
+    /// What was decoded, to be used again.
+    spare: Vec<Products>,
+    states: Vec<State>,
+    /// A thread panicked: what it took will never be computed.
+    broken: bool,
+}
 
-impl Reader<'_> {
-    /// Texts that have fewer tokens are better read together.
-    pub(crate) fn enough(&self) -> usize {
-        self.piece.saturating_mul(self.threads)
+/// Lets other threads go when the one that holds it panics.
+struct Alarm<'r, 'l>(&'r Reader<'l>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.decoded().broken = true;
+            self.0.room.notify_all();
+        }
+    }
+}
+
+impl<'l> Reader<'l> {
+    /// Cuts texts into pieces.
+    pub(crate) fn new(
+        encoder: &'l Encoder,
+        decoder: &'l Decoder,
+        texts: &'l Texts<'l>,
+        piece: usize,
+    ) -> Self {
+        let lengths = texts.iter().map(|(_, tokens)| tokens.len());
+        let pieces = pieces(lengths, piece, encoder.reach());
+        Self {
+            encoder,
+            decoder,
+            texts,
+            jobs: jobs(&pieces, piece),
+            pieces,
+            next: AtomicUsize::new(0),
+            decoded: Mutex::new(Decoded {
+                next: 0,
+                waiting: BTreeMap::new(),
+                spare: Vec::new(),
+                states: texts.iter().map(|_| State::default()).collect(),
+                broken: false,
+            }),
+            room: Condvar::new(),
+        }
     }
 
-    /// What the decoder says of each of some texts.
-    pub(crate) fn read(&self, texts: &Texts<'_>) -> Vec<State> {
-        let mut states: Vec<State> = texts.iter().map(|_| State::default()).collect();
-        let lengths = texts.iter().map(|(_, tokens)| tokens.len());
-        let pieces = pieces(lengths, self.piece, self.encoder.reach());
-        let jobs = jobs(&pieces, self.piece);
-        let at_once = match self.threads {
-            1 => 1,
-            threads => AT_ONCE * threads,
-        };
-        for jobs in jobs.chunks(at_once) {
-            let computed = side_by_side(self.threads, jobs, |job| self.compute(texts, job));
-            let computed = computed.into_iter().flatten();
-            for (piece, computed) in jobs.iter().copied().flatten().zip(computed) {
-                let last = texts
-                    .get(piece.text)
-                    .is_some_and(|(_, tokens)| tokens.len() == piece.tokens.end);
-                if let Some(state) = states.get_mut(piece.text) {
-                    let Computed { products, blank } = &computed;
-                    self.decoder.read(state, products, blank, last);
-                }
+    /// Works on the texts until there is nothing left to take. When all threads that do have
+    /// returned, all is read.
+    pub(crate) fn work(&self) {
+        let _alarm = Alarm(self);
+        let (mut encoded, mut spare) = (Encoded::default(), Vec::new());
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = self.jobs.get(at) else {
+                return;
+            };
+            let pieces = self.pieces.get(job.clone()).unwrap_or(&[]);
+            let computed = self.compute(pieces, &mut encoded, &mut spare);
+            let mut decoded = self.decoded();
+            decoded.waiting.insert(at, computed);
+            self.decode(&mut decoded);
+            spare.append(&mut decoded.spare);
+            spare.truncate(WAITING);
+            // The piece that all wait for is being computed by a thread that does not wait here.
+            while decoded.waiting.len() >= WAITING && !decoded.broken {
+                let woken = self.room.wait(decoded);
+                decoded = woken.unwrap_or_else(PoisonError::into_inner);
             }
         }
-        states
     }
 
-    /// Computes some pieces together.
-    fn compute(&self, texts: &Texts<'_>, pieces: &[Piece]) -> Vec<Computed> {
-        let seen = pieces.iter().map(|piece| match texts.get(piece.text) {
+    /// What the decoder says of each text, when all is read.
+    pub(crate) fn states(self) -> Vec<State> {
+        let decoded = self.decoded.into_inner();
+        decoded.unwrap_or_else(PoisonError::into_inner).states
+    }
+
+    fn decoded(&self) -> MutexGuard<'_, Decoded> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decodes what is computed and next.
+    fn decode(&self, decoded: &mut Decoded) {
+        while let Some(computed) = decoded.waiting.remove(&decoded.next) {
+            let job = self.jobs.get(decoded.next).cloned().unwrap_or_default();
+            let pieces = self.pieces.get(job).unwrap_or(&[]);
+            for (piece, Computed { products, blank }) in pieces.iter().zip(computed) {
+                let last = self
+                    .texts
+                    .get(piece.text)
+                    .is_some_and(|(_, tokens)| tokens.len() == piece.tokens.end);
+                if let Some(state) = decoded.states.get_mut(piece.text) {
+                    self.decoder.read(state, &products, &blank, last);
+                }
+                decoded.spare.push(products);
+            }
+            decoded.next += 1;
+            self.room.notify_all();
+        }
+    }
+
+    /// Computes some pieces together, in memory that was used before.
+    fn compute(
+        &self,
+        pieces: &[Piece],
+        encoded: &mut Encoded,
+        spare: &mut Vec<Products>,
+    ) -> Vec<Computed> {
+        let seen = pieces.iter().map(|piece| match self.texts.get(piece.text) {
             Some((text, tokens)) => (*text, tokens.get(piece.seen.clone()).unwrap_or(&[])),
             None => ("", &[] as &[Token]),
         });
@@ -96,14 +185,17 @@ impl Reader<'_> {
             own
         };
         let stretches: Vec<&[Arc<Word>]> = pieces.iter().map(stretch).collect();
-        let encoded = self.encoder.encode(&stretches);
+        self.encoder.encode(&stretches, encoded);
         let both = pieces.iter().zip(&stretches).enumerate();
         let computed = both.map(|(at, (piece, words))| {
             let before = piece.tokens.start - piece.seen.start;
             let read = before..before + piece.tokens.len();
             let words = words.get(read.clone()).unwrap_or(&[]);
+            let mut products = spare.pop().unwrap_or_default();
+            self.decoder
+                .products(encoded.of(at, read.clone()), &mut products);
             Computed {
-                products: self.decoder.products(encoded.of(at, read)),
+                products,
                 blank: words.iter().map(|word| word.blank).collect(),
             }
         });
@@ -130,17 +222,17 @@ fn pieces(lengths: impl Iterator<Item = usize>, piece: usize, reach: usize) -> V
 }
 
 /// Puts pieces together until they have the tokens of a whole one.
-fn jobs(pieces: &[Piece], piece: usize) -> Vec<&[Piece]> {
-    let mut tokens = 0usize;
-    let together = pieces.chunk_by(|before, _| {
-        tokens += before.tokens.len();
-        let together = tokens < piece;
-        if !together {
-            tokens = 0;
+fn jobs(pieces: &[Piece], piece: usize) -> Vec<Range<usize>> {
+    let mut jobs = Vec::new();
+    let (mut start, mut tokens) = (0, 0usize);
+    for (at, next) in pieces.iter().enumerate() {
+        tokens += next.tokens.len();
+        if tokens >= piece || at + 1 == pieces.len() {
+            jobs.push(start..at + 1);
+            (start, tokens) = (at + 1, 0);
         }
-        together
-    });
-    together.collect()
+    }
+    jobs
 }
 
 #[cfg(test)]
@@ -150,7 +242,10 @@ mod tests {
     /// How many tokens the network is given for texts of some lengths, and the largest job.
     fn work(lengths: &[usize]) -> (usize, usize) {
         let pieces = pieces(lengths.iter().copied(), PIECE, 4);
-        let size = |job: &&[Piece]| job.iter().map(|piece| piece.seen.len()).sum::<usize>();
+        let size = |job: &Range<usize>| {
+            let seen = pieces[job.clone()].iter().map(|piece| piece.seen.len());
+            seen.sum::<usize>()
+        };
         let jobs: Vec<_> = jobs(&pieces, PIECE).iter().map(size).collect();
         (jobs.iter().sum(), jobs.iter().copied().max().unwrap_or(0))
     }

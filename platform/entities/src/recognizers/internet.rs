@@ -32,26 +32,21 @@ static IPV6: LazyLock<Regex> = LazyLock::new(|| {
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for (turn, content) in scene.conversation.turns.iter().enumerate() {
-        // Most turns have neither, and looking for a byte costs little.
-        let text = content.text;
-        if text.contains('.') {
-            find_urls(turn, text, found);
-            for hit in IPV4.find_iter(text) {
+        // Most have neither, and looking for a byte costs little.
+        for (start, word) in words_with(content.text, b'.') {
+            find_urls(turn, start, word, found);
+            for hit in IPV4.find_iter(word) {
                 if hit.as_str().parse::<Ipv4Addr>().is_ok() {
-                    add(
-                        turn,
-                        hit.range(),
-                        types::IP_ADDRESS,
-                        hit.as_str().to_owned(),
-                        found,
-                    );
+                    let value = hit.as_str().to_owned();
+                    add(turn, start, hit.range(), types::IP_ADDRESS, value, found);
                 }
             }
         }
-        if text.contains(':') {
-            for hit in IPV6.find_iter(text) {
+        for (start, word) in words_with(content.text, b':') {
+            for hit in IPV6.find_iter(word) {
                 if let Ok(ip) = hit.as_str().parse::<Ipv6Addr>() {
-                    add(turn, hit.range(), types::IP_ADDRESS, ip.to_string(), found);
+                    let value = ip.to_string();
+                    add(turn, start, hit.range(), types::IP_ADDRESS, value, found);
                 }
             }
         }
@@ -62,23 +57,53 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     }
 }
 
-fn add(turn: usize, at: Range<usize>, kind: &'static str, value: String, found: &mut Found) {
+/// What stands between white space and has a sign that is not its last, with the byte that it
+/// starts at. No address has white space in it.
+fn words_with(text: &str, sign: u8) -> impl Iterator<Item = (usize, &str)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = text.get(from..)?;
+            let at = from + rest.bytes().position(|byte| byte == sign)?;
+            let start = text[from..at].rfind(char::is_whitespace);
+            let start = start.map_or(from, |space| {
+                let space = from + space;
+                space + text[space..].chars().next().map_or(1, char::len_utf8)
+            });
+            let end = text[at..].find(char::is_whitespace);
+            let end = end.map_or(text.len(), |space| at + space);
+            from = end;
+            if end > at + 1 {
+                return Some((start, &text[start..end]));
+            }
+        }
+    })
+}
+
+fn add(
+    turn: usize,
+    word: usize,
+    at: Range<usize>,
+    kind: &'static str,
+    value: String,
+    found: &mut Found,
+) {
     let part = Part {
         turn,
-        start: at.start,
-        end: at.end,
+        start: word + at.start,
+        end: word + at.end,
     };
     found.add_parts(vec![part], kind, value, score::CHECKED);
 }
 
-fn find_urls(turn: usize, text: &str, found: &mut Found) {
-    for hit in URL.find_iter(text) {
+fn find_urls(turn: usize, start: usize, word: &str, found: &mut Found) {
+    for hit in URL.find_iter(word) {
         let url = hit
             .as_str()
             .trim_end_matches(['.', ',', '?', '!', ';', ':', ')', '\'', '"']);
         let at = hit.start()..hit.start() + url.len();
-        if url.contains('.') && !text[..at.start].ends_with('@') {
-            add(turn, at, types::URL, url.to_lowercase(), found);
+        if url.contains('.') && !word[..at.start].ends_with('@') {
+            add(turn, start, at, types::URL, url.to_lowercase(), found);
         }
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Scene<'c> {
     pub(crate) context: Context,
     /// What the model found, by turn; empty without a model.
     pub(crate) named: Vec<Vec<Entity>>,
+    /// How many threads may search at once; more than one only in a long text.
+    pub(crate) threads: usize,
 }
 
 impl<'c> Scene<'c> {
@@ -97,14 +99,29 @@ impl<'c> Scene<'c> {
             readings,
             context: Context::new(conversation),
             named,
+            threads: 1,
         }
     }
+}
+
+/// Long work is spread over threads in stretches of this many words or names: enough that handing
+/// them out doesn't matter.
+const STRETCH: usize = 8_192;
+
+/// `0..length` in stretches, to be searched side by side.
+pub(crate) fn stretches(length: usize) -> Vec<Range<usize>> {
+    let starts = (0..length).step_by(STRETCH);
+    starts
+        .map(|start| start..(start + STRETCH).min(length))
+        .collect()
 }
 
 /// Finds one kind of entity in a conversation.
 struct Recognizer {
     /// Its name, as in [`crate::Finding::recognizer`].
     name: &'static str,
+    /// Whether it asks what the model found.
+    asks_model: bool,
     /// Adds what it finds.
     find: fn(&Scene<'_>, &mut Found),
 }
@@ -113,98 +130,122 @@ struct Recognizer {
 const RECOGNIZERS: &[Recognizer] = &[
     Recognizer {
         name: "email",
+        asks_model: false,
         find: email::find,
     },
     Recognizer {
         name: "internet",
+        asks_model: false,
         find: internet::find,
     },
     Recognizer {
         name: "identifier",
+        asks_model: false,
         find: identifier::find,
     },
     Recognizer {
         name: "iban",
+        asks_model: false,
         find: iban::find,
     },
     Recognizer {
         name: "card",
+        asks_model: false,
         find: card::find,
     },
     Recognizer {
         name: "ssn",
+        asks_model: false,
         find: ssn::find,
     },
     Recognizer {
         name: "vehicle",
+        asks_model: false,
         find: vehicle::find,
     },
     Recognizer {
         name: "document",
+        asks_model: false,
         find: document::find,
     },
     Recognizer {
         name: "bank",
+        asks_model: false,
         find: bank::find,
     },
     Recognizer {
         name: "phone",
+        asks_model: false,
         find: phone::find,
     },
     Recognizer {
         name: "address",
+        asks_model: true,
         find: address::find,
     },
     Recognizer {
         name: "zip",
+        asks_model: false,
         find: zip::find,
     },
     Recognizer {
         name: "date",
+        asks_model: false,
         find: date::find,
     },
     Recognizer {
         name: "money",
+        asks_model: false,
         find: money::find,
     },
     Recognizer {
         name: "age",
+        asks_model: false,
         find: age::find,
     },
     Recognizer {
         name: "reference",
+        asks_model: false,
         find: reference::find,
     },
     Recognizer {
         name: "user",
+        asks_model: false,
         find: user::find,
     },
     Recognizer {
         name: "secret",
+        asks_model: false,
         find: secret::find,
     },
     Recognizer {
         name: "title",
+        asks_model: false,
         find: title::find,
     },
     Recognizer {
         name: "organization",
+        asks_model: false,
         find: organization::find,
     },
     Recognizer {
         name: "person",
+        asks_model: false,
         find: person::find,
     },
     Recognizer {
         name: "group",
+        asks_model: false,
         find: group::find,
     },
     Recognizer {
         name: "place",
+        asks_model: false,
         find: place::find,
     },
     Recognizer {
         name: "model",
+        asks_model: true,
         find: model::find,
     },
 ];
@@ -218,7 +259,7 @@ pub fn recognizer_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What has been found so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
     candidates: Vec<Candidate>,
     recognizer: &'static str,
@@ -256,17 +297,47 @@ impl Found {
     }
 }
 
-/// What all recognizers claim, in their order.
-pub(crate) fn candidates(scene: &Scene<'_>, threads: usize) -> Vec<Candidate> {
-    let claims = side_by_side(threads, RECOGNIZERS, |recognizer| {
-        let mut found = Found {
-            recognizer: recognizer.name,
-            ..Found::default()
-        };
-        (recognizer.find)(scene, &mut found);
-        found.candidates
+/// What each recognizer claims, in their order.
+pub(crate) type Claims = Vec<Vec<Candidate>>;
+
+/// What those recognizers claim that don't ask the model. A thread that finds none left to run does
+/// `other` work meanwhile, and so does each in its turn.
+pub(crate) fn first_claims(scene: &Scene<'_>, other: &(dyn Fn() + Sync)) -> Claims {
+    let recognizers = RECOGNIZERS.iter().map(Some);
+    let others = std::iter::repeat_n(None, scene.threads);
+    let tasks: Vec<Option<&Recognizer>> = recognizers.chain(others).collect();
+    let mut claims = side_by_side(scene.threads, &tasks, |task| match task {
+        Some(recognizer) if recognizer.asks_model => Vec::new(),
+        Some(recognizer) => recognizer.claims(scene),
+        None => {
+            other();
+            Vec::new()
+        }
     });
+    claims.truncate(RECOGNIZERS.len());
+    claims
+}
+
+/// What all recognizers claim, in their order: the first claims, and those of the others.
+pub(crate) fn candidates(scene: &Scene<'_>, mut claims: Claims) -> Vec<Candidate> {
+    for (recognizer, claims) in RECOGNIZERS.iter().zip(&mut claims) {
+        if recognizer.asks_model {
+            // These spread their work over the threads themselves.
+            *claims = recognizer.claims(scene);
+        }
+    }
     claims.into_iter().flatten().collect()
+}
+
+impl Recognizer {
+    fn claims(&self, scene: &Scene<'_>) -> Vec<Candidate> {
+        let mut found = Found {
+            candidates: Vec::new(),
+            recognizer: self.name,
+        };
+        (self.find)(scene, &mut found);
+        found.candidates
+    }
 }
 
 /// Tags what is left of long runs of digits: whatever they are, they are read out one by one.

@@ -4,9 +4,11 @@
 //! [`colloquy_ner`]. Here its labels become types, and what it is known to take for a name in
 //! calls is left out: acronyms such as "SSN", fillers, relative and vague dates.
 
-use colloquy_ner::{Entity, Label};
+use std::ops::Range;
 
-use super::{Found, Scene};
+use colloquy_ner::{Entity, Label, side_by_side};
+
+use super::{Found, Scene, stretches};
 use crate::entity::{Part, score, types};
 use crate::words;
 
@@ -14,35 +16,38 @@ use crate::words;
 const LONGEST_NAME: usize = 100;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
-    for (turn, entities) in scene.named.iter().enumerate() {
-        let Some(text) = scene.conversation.turns.get(turn).map(|turn| turn.text) else {
-            return;
-        };
-        for entity in entities {
-            let Some(entity_type) = entity_type(entity.label) else {
-                continue;
-            };
-            let Some((start, end)) = trimmed(text, entity) else {
-                continue;
-            };
-            let named = &text[start..end];
-            let first_name = |named: &str| {
-                let lower = named.to_lowercase();
-                words::is_given_name(&lower) && !words::is_place(&lower)
-            };
-            let person = match entity_type {
-                types::ORGANIZATION => is_name(named),
-                types::LOCATION => first_name(named),
-                _ => false,
-            };
-            let entity_type = if person { types::PERSON } else { entity_type };
-            if is_likely(named, entity_type, begins(text, start)) {
-                let part = Part { turn, start, end };
-                let value = named.to_lowercase();
-                found.add_parts(vec![part], entity_type, value, score::MODEL);
-            }
+    let turns = scene.named.iter().zip(&scene.conversation.turns);
+    for (turn, (entities, content)) in turns.enumerate() {
+        let stretches = stretches(entities.len());
+        let claims = side_by_side(scene.threads, &stretches, |stretch| {
+            let entities = entities[stretch.clone()].iter();
+            let claims = entities.filter_map(|entity| claim(content.text, entity));
+            claims.collect::<Vec<_>>()
+        });
+        for (Range { start, end }, entity_type, value) in claims.into_iter().flatten() {
+            let part = Part { turn, start, end };
+            found.add_parts(vec![part], entity_type, value, score::MODEL);
         }
     }
+}
+
+/// Where the name is that the model sees, its type and its value; `None` if it is likely none.
+fn claim(text: &str, entity: &Entity) -> Option<(Range<usize>, &'static str, String)> {
+    let entity_type = entity_type(entity.label)?;
+    let (start, end) = trimmed(text, entity)?;
+    let named = &text[start..end];
+    let first_name = |named: &str| {
+        let lower = named.to_lowercase();
+        words::is_given_name(&lower) && !words::is_place(&lower)
+    };
+    let person = match entity_type {
+        types::ORGANIZATION => is_name(named),
+        types::LOCATION => first_name(named),
+        _ => false,
+    };
+    let entity_type = if person { types::PERSON } else { entity_type };
+    is_likely(named, entity_type, begins(text, start))
+        .then(|| (start..end, entity_type, named.to_lowercase()))
 }
 
 /// The type of what has a label; `None` for what names nobody.

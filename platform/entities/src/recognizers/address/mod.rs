@@ -14,7 +14,9 @@ mod unit;
 
 use std::ops::Range;
 
-use super::{Found, Reading, Scene};
+use colloquy_ner::side_by_side;
+
+use super::{Found, Reading, Scene, stretches};
 use crate::context::Topic;
 use crate::entity::{score, types};
 use crate::text::Strand;
@@ -23,27 +25,33 @@ use streets::Streets;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
-        let streets = Streets { reading };
-        let mut claims = Vec::new();
-        for at in 0..reading.strand.len() {
-            if let Some((street, score)) = street(scene, &streets, at) {
-                let start = streets.with_leading_unit(street.start);
-                let end = tail::end(scene, reading, street.end);
-                let block = block::block_end(reading, end);
-                // Lines that close as those of an address do say that it is one.
-                let score = if block.is_some() {
-                    score.max(score::CONTEXT)
-                } else {
-                    score
-                };
-                let end = block.unwrap_or_else(|| corner_end(reading, start, end));
-                claims.push((start..end, score));
-            }
-        }
-        for (at, score) in united(claims) {
+        let stretches = stretches(reading.strand.len());
+        let claims = side_by_side(scene.threads, &stretches, |stretch| {
+            let streets = Streets { reading };
+            let claims = stretch.clone().filter_map(|at| claim(scene, &streets, at));
+            claims.collect::<Vec<_>>()
+        });
+        for (at, score) in united(claims.into_iter().flatten().collect()) {
             add(reading, at, score, found);
         }
     }
+}
+
+/// The address whose street is told by the word at a position, and how sure that is.
+fn claim(scene: &Scene<'_>, streets: &Streets<'_>, at: usize) -> Option<(Range<usize>, f32)> {
+    let reading = streets.reading;
+    let (street, score) = street(scene, streets, at)?;
+    let start = streets.with_leading_unit(street.start);
+    let end = tail::end(scene, reading, street.end);
+    let block = block::block_end(reading, end);
+    // Lines that close as those of an address do say that it is one.
+    let score = if block.is_some() {
+        score.max(score::CONTEXT)
+    } else {
+        score
+    };
+    let end = block.unwrap_or_else(|| corner_end(reading, start, end));
+    Some((start..end, score))
 }
 
 /// The street that is told by the word at a position, and how sure that is.

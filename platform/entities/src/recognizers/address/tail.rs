@@ -176,9 +176,11 @@ fn named_a_place(scene: &Scene<'_>, strand: &Strand<'_>, at: usize, end: usize) 
             colloquy_ner::Label::Place | colloquy_ner::Label::Location
         )
     };
-    named.iter().any(|entity| {
-        place(entity.label) && entity.bytes.start <= first.start && entity.bytes.end >= last.end
-    })
+    // They come in order and don't overlap.
+    let over = named.partition_point(|entity| entity.bytes.end < last.end);
+    named
+        .get(over)
+        .is_some_and(|entity| place(entity.label) && entity.bytes.start <= first.start)
 }
 
 /// Behind a town: `, CO`, ` Colorado`, ` (RM)`.
