@@ -1,6 +1,6 @@
 //! From the text of a file to policies.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use colloquy_contract::{AccountId, facts::PolicyVersion};
 use toml::{
@@ -10,9 +10,6 @@ use toml::{
 
 use super::{Action, BUILT_IN, Key, Pattern, Policies, Policy, PolicyError, Rule, Verify, kinds};
 use crate::audio::{AudioPolicy, Format, Style};
-
-type Named<'i> = Spanned<std::borrow::Cow<'i, str>>;
-type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Most entries of a list.
 const MAX_ENTRIES: usize = 1_000;
@@ -38,6 +35,31 @@ pub(super) fn policies(text: &str, key: Option<&Key>) -> Result<Policies, Policy
     })
 }
 
+type Name<'i> = Spanned<Cow<'i, str>>;
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// What stands in a table under a name.
+#[derive(Clone, Copy)]
+struct Entry<'t, 'i> {
+    key: &'t Name<'i>,
+    value: &'t Value<'i>,
+}
+
+impl Entry<'_, '_> {
+    fn name(&self) -> &str {
+        self.key.get_ref()
+    }
+
+    fn key_span(&self) -> Range<usize> {
+        self.key.span()
+    }
+}
+
+/// What stands in a table, in order.
+fn entries<'t, 'i>(table: &'t DeTable<'i>) -> impl Iterator<Item = Entry<'t, 'i>> {
+    table.iter().map(|(key, value)| Entry { key, value })
+}
+
 /// A text, to tell lines.
 struct Source<'a> {
     text: &'a str,
@@ -55,24 +77,24 @@ impl<'a> Source<'a> {
         };
         // The default section first, wherever it stands.
         let mut accounts = None;
-        for (key, value) in table.get_ref() {
-            match key.get_ref().as_ref() {
-                "name" => default.version.name = Some(self.name(key, value)?),
-                "default" => self.section(key, value, &mut default)?,
-                "accounts" => accounts = Some(self.table(key, value)?),
-                _ => return Err(self.unknown(key, &["name", "default", "accounts"])),
+        for entry in entries(table.get_ref()) {
+            match entry.name() {
+                "name" => default.version.name = Some(self.name(entry)?),
+                "default" => self.section(entry, &mut default)?,
+                "accounts" => accounts = Some(self.table(entry)?),
+                _ => return Err(self.unknown(entry, &["name", "default", "accounts"])),
             }
         }
         let mut own = BTreeMap::new();
-        for (key, value) in accounts.into_iter().flatten() {
-            let account: AccountId = key.get_ref().parse().map_err(|_| {
+        for entry in accounts.into_iter().flat_map(entries) {
+            let account: AccountId = entry.name().parse().map_err(|_| {
                 self.invalid(
-                    key.span(),
+                    entry.key_span(),
                     "under [accounts] stands what is no account's id",
                 )
             })?;
             let mut policy = default.clone();
-            self.section(key, value, &mut policy)?;
+            self.section(entry, &mut policy)?;
             own.insert(account, Arc::new(policy));
         }
         Ok(Policies {
@@ -82,61 +104,51 @@ impl<'a> Source<'a> {
     }
 
     /// What is said for all accounts, or for one, on top of what is there.
-    fn section(
-        &self,
-        key: &Named<'_>,
-        value: &Value<'_>,
-        to: &mut Policy,
-    ) -> Result<(), PolicyError> {
-        for (key, value) in self.table(key, value)? {
-            match key.get_ref().as_ref() {
-                "types" => self.types(key, value, to)?,
-                "allow" => to.allow.extend(self.patterns(key, value)?),
-                "deny" => to.deny.extend(self.patterns(key, value)?),
-                "audio" => self.audio(key, value, &mut to.audio)?,
-                "proof" => self.proof(key, value, to)?,
-                _ => return Err(self.unknown(key, &["types", "allow", "deny", "audio", "proof"])),
+    fn section(&self, section: Entry<'_, '_>, to: &mut Policy) -> Result<(), PolicyError> {
+        for entry in entries(self.table(section)?) {
+            match entry.name() {
+                "types" => self.types(entry, to)?,
+                "allow" => to.allow.extend(self.patterns(entry)?),
+                "deny" => to.deny.extend(self.patterns(entry)?),
+                "audio" => self.audio(entry, &mut to.audio)?,
+                "proof" => self.proof(entry, to)?,
+                _ => return Err(self.unknown(entry, &["types", "allow", "deny", "audio", "proof"])),
             }
         }
         Ok(())
     }
 
-    fn types(
-        &self,
-        key: &Named<'_>,
-        value: &Value<'_>,
-        to: &mut Policy,
-    ) -> Result<(), PolicyError> {
-        for (key, value) in self.table(key, value)? {
-            let name = key.get_ref().as_ref();
+    fn types(&self, section: Entry<'_, '_>, to: &mut Policy) -> Result<(), PolicyError> {
+        for entry in entries(self.table(section)?) {
+            let name = entry.name();
             let Some(kind) = kinds::names().find(|kind| *kind == name) else {
                 let known: Vec<&str> = kinds::names().collect();
                 let known = known.join(", ");
                 let problem = format!("'{name}' is no entity type; there are {known}");
-                return Err(self.invalid(key.span(), &problem));
+                return Err(self.invalid(entry.key_span(), &problem));
             };
             let mut rule = to.rule(kind);
-            match value.get_ref() {
+            match entry.value.get_ref() {
                 DeValue::Table(table) => {
-                    for (key, value) in table {
-                        match key.get_ref().as_ref() {
-                            "action" => rule.action = self.choice(key, value, &Action::ALL)?,
-                            "threshold" => rule.threshold = self.share(key, value)?,
-                            _ => return Err(self.unknown(key, &["action", "threshold"])),
+                    for entry in entries(table) {
+                        match entry.name() {
+                            "action" => rule.action = self.choice(entry, &Action::ALL)?,
+                            "threshold" => rule.threshold = self.share(entry)?,
+                            _ => return Err(self.unknown(entry, &["action", "threshold"])),
                         }
                     }
                 }
-                _ => rule.action = self.choice(key, value, &Action::ALL)?,
+                _ => rule.action = self.choice(entry, &Action::ALL)?,
             }
             if rule.action == Action::Hash && to.key.is_none() {
                 return Err(self.invalid(
-                    key.span(),
+                    entry.key_span(),
                     "\"hash\" needs a key, which does not stand here: give --redaction-key-file",
                 ));
             }
             if rule.action == Action::Keep && kind == kinds::CUSTOM {
                 return Err(self.invalid(
-                    key.span(),
+                    entry.key_span(),
                     "what a deny list finds cannot be kept; shorten the list instead",
                 ));
             }
@@ -145,12 +157,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn audio(
-        &self,
-        key: &Named<'_>,
-        value: &Value<'_>,
-        to: &mut AudioPolicy,
-    ) -> Result<(), PolicyError> {
+    fn audio(&self, section: Entry<'_, '_>, to: &mut AudioPolicy) -> Result<(), PolicyError> {
         let styles = [("tone", Style::Tone), ("silence", Style::Silence)];
         let formats = [
             ("opus", Format::Opus),
@@ -158,16 +165,16 @@ impl<'a> Source<'a> {
             ("wav", Format::Wav),
         ];
         let padding = AudioPolicy::MAX_PADDING_MS;
-        for (key, value) in self.table(key, value)? {
-            match key.get_ref().as_ref() {
-                "cover" => to.style = self.choice(key, value, &styles)?,
-                "padding_before_ms" => to.padding_before_ms = self.number(key, value, padding)?,
-                "padding_after_ms" => to.padding_after_ms = self.number(key, value, padding)?,
-                "fade_ms" => to.fade_ms = self.number(key, value, AudioPolicy::MAX_FADE_MS)?,
-                "format" => to.format = self.choice(key, value, &formats)?,
+        for entry in entries(self.table(section)?) {
+            match entry.name() {
+                "cover" => to.style = self.choice(entry, &styles)?,
+                "padding_before_ms" => to.padding_before_ms = self.number(entry, padding)?,
+                "padding_after_ms" => to.padding_after_ms = self.number(entry, padding)?,
+                "fade_ms" => to.fade_ms = self.number(entry, AudioPolicy::MAX_FADE_MS)?,
+                "format" => to.format = self.choice(entry, &formats)?,
                 _ => {
                     return Err(self.unknown(
-                        key,
+                        entry,
                         &[
                             "cover",
                             "padding_before_ms",
@@ -182,24 +189,19 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn proof(
-        &self,
-        key: &Named<'_>,
-        value: &Value<'_>,
-        to: &mut Policy,
-    ) -> Result<(), PolicyError> {
-        for (key, value) in self.table(key, value)? {
-            match key.get_ref().as_ref() {
-                "verify" => to.verify = self.choice(key, value, &Verify::ALL)?,
-                "retries" => to.retries = self.number(key, value, crate::proof::MAX_RETRIES)?,
-                _ => return Err(self.unknown(key, &["verify", "retries"])),
+    fn proof(&self, section: Entry<'_, '_>, to: &mut Policy) -> Result<(), PolicyError> {
+        for entry in entries(self.table(section)?) {
+            match entry.name() {
+                "verify" => to.verify = self.choice(entry, &Verify::ALL)?,
+                "retries" => to.retries = self.number(entry, crate::proof::MAX_RETRIES)?,
+                _ => return Err(self.unknown(entry, &["verify", "retries"])),
             }
         }
         Ok(())
     }
 
-    fn patterns(&self, key: &Named<'_>, value: &Value<'_>) -> Result<Vec<Pattern>, PolicyError> {
-        let name = key.get_ref();
+    fn patterns(&self, list: Entry<'_, '_>) -> Result<Vec<Pattern>, PolicyError> {
+        let (name, value) = (list.name(), list.value);
         let DeValue::Array(entries) = value.get_ref() else {
             let problem = format!("'{name}' is a list, such as {name} = [\"Word\", \"AC-###\"]");
             return Err(self.invalid(value.span(), &problem));
@@ -223,41 +225,36 @@ impl<'a> Source<'a> {
         entries.iter().zip(1..).map(pattern).collect()
     }
 
-    fn name(&self, key: &Named<'_>, value: &Value<'_>) -> Result<String, PolicyError> {
+    fn name(&self, entry: Entry<'_, '_>) -> Result<String, PolicyError> {
         let is_name = |text: &str| {
             let is_sign = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             (1..=MAX_NAME).contains(&text.len()) && text.chars().all(is_sign)
         };
-        match value.get_ref() {
+        match entry.value.get_ref() {
             DeValue::String(text) if is_name(text) => Ok(text.clone().into_owned()),
             _ => Err(self.invalid(
-                key.span(),
+                entry.key_span(),
                 "'name' is a short text of letters, digits, '.', '_' and '-', such as \"2026-11\"",
             )),
         }
     }
 
-    fn table<'t, 'i>(
-        &self,
-        key: &Named<'_>,
-        value: &'t Value<'i>,
-    ) -> Result<&'t DeTable<'i>, PolicyError> {
-        match value.get_ref() {
+    fn table<'t, 'i>(&self, section: Entry<'t, 'i>) -> Result<&'t DeTable<'i>, PolicyError> {
+        match section.value.get_ref() {
             DeValue::Table(table) => Ok(table),
             _ => {
-                let problem = format!("'{}' is a section, in brackets", key.get_ref());
-                Err(self.invalid(key.span(), &problem))
+                let problem = format!("'{}' is a section, in brackets", section.name());
+                Err(self.invalid(section.key_span(), &problem))
             }
         }
     }
 
     fn choice<T: Copy>(
         &self,
-        key: &Named<'_>,
-        value: &Value<'_>,
+        entry: Entry<'_, '_>,
         choices: &[(&str, T)],
     ) -> Result<T, PolicyError> {
-        let named = match value.get_ref() {
+        let named = match entry.value.get_ref() {
             DeValue::String(text) => choices.iter().find(|(name, _)| *name == text.as_ref()),
             _ => None,
         };
@@ -266,24 +263,24 @@ impl<'a> Source<'a> {
                 .iter()
                 .map(|(name, _)| format!("\"{name}\""))
                 .collect();
-            let problem = format!("'{}' is one of {}", key.get_ref(), names.join(", "));
-            self.invalid(value.span(), &problem)
+            let problem = format!("'{}' is one of {}", entry.name(), names.join(", "));
+            self.invalid(entry.value.span(), &problem)
         })
     }
 
-    fn number(&self, key: &Named<'_>, value: &Value<'_>, most: u32) -> Result<u32, PolicyError> {
-        let number = match value.get_ref() {
+    fn number(&self, entry: Entry<'_, '_>, most: u32) -> Result<u32, PolicyError> {
+        let number = match entry.value.get_ref() {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
             _ => None,
         };
         number.filter(|number| *number <= most).ok_or_else(|| {
-            let problem = format!("'{}' is a number from 0 to {most}", key.get_ref());
-            self.invalid(value.span(), &problem)
+            let problem = format!("'{}' is a number from 0 to {most}", entry.name());
+            self.invalid(entry.value.span(), &problem)
         })
     }
 
-    fn share(&self, key: &Named<'_>, value: &Value<'_>) -> Result<f32, PolicyError> {
-        let share: Option<f32> = match value.get_ref() {
+    fn share(&self, entry: Entry<'_, '_>) -> Result<f32, PolicyError> {
+        let share: Option<f32> = match entry.value.get_ref() {
             DeValue::Integer(number) => number.as_str().parse().ok(),
             DeValue::Float(number) => number.as_str().parse().ok(),
             _ => None,
@@ -291,21 +288,21 @@ impl<'a> Source<'a> {
         share
             .filter(|share| (0.0..=1.0).contains(share))
             .ok_or_else(|| {
-                let problem = format!("'{}' is a number from 0 to 1", key.get_ref());
-                self.invalid(value.span(), &problem)
+                let problem = format!("'{}' is a number from 0 to 1", entry.name());
+                self.invalid(entry.value.span(), &problem)
             })
     }
 
-    fn unknown(&self, key: &Named<'_>, known: &[&str]) -> PolicyError {
+    fn unknown(&self, entry: Entry<'_, '_>, known: &[&str]) -> PolicyError {
         let problem = format!(
             "'{}' is not known here; there are {}",
-            key.get_ref(),
+            entry.name(),
             known.join(", ")
         );
-        self.invalid(key.span(), &problem)
+        self.invalid(entry.key_span(), &problem)
     }
 
-    fn invalid(&self, span: std::ops::Range<usize>, problem: &str) -> PolicyError {
+    fn invalid(&self, span: Range<usize>, problem: &str) -> PolicyError {
         PolicyError::Invalid {
             line: self.line(span.start),
             problem: problem.to_owned(),
