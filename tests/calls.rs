@@ -13,6 +13,7 @@ use std::{collections::HashMap, fs, path::Path};
 use colloquy_assets::{Cache, Manifest};
 use colloquy_contract::transcript::{Transcript, Word};
 use colloquy_decode::audio::{Limits, decode_file};
+use colloquy_testkit::plain;
 use colloquy_transcribe::{
     FlacRecording,
     engine::{Engine, EngineOptions, Request},
@@ -54,13 +55,6 @@ struct Entity {
 struct Said {
     text: String,
     start_ms: u64,
-}
-
-fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|sign| sign.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 fn digit(text: &str) -> Option<char> {

@@ -34,6 +34,7 @@ mod monitor;
 mod process;
 mod proxy;
 mod supervised;
+mod text;
 
 pub use broker::{Authorization, Broker, BrokerOptions, Certificates, KIT, Sync};
 pub use chaos::{Chaos, Struck, Targets};
@@ -44,6 +45,7 @@ pub use faults::{FaultKind, Victim};
 pub use kit::{Kit, KitOptions, PATIENCE, Running, account, conversation, eventually, types};
 pub use proxy::{Done, Proxy, Trouble};
 pub use supervised::{End, Supervised};
+pub use text::plain;
 
 pub(crate) use kit::connect;
 

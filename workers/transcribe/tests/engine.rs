@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use colloquy_assets::{Cache, Manifest};
 use colloquy_audio::FlacReader;
 use colloquy_contract::transcript::{Role, Transcript, Word};
+use colloquy_testkit::plain;
 use colloquy_transcribe::engine::{
     Engine, EngineError, EngineOptions, Pcm, Request, Transcription,
 };
@@ -85,14 +86,6 @@ static CALL: LazyLock<Call> = LazyLock::new(|| {
         truth: serde_json::from_reader(truth).expect("ground truth"),
     }
 });
-
-/// Letters and digits of a word, in lower case.
-fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
-}
 
 fn words(transcript: &Transcript, channel: u16) -> Vec<&Word> {
     let turns = transcript
