@@ -42,7 +42,7 @@ const COMMON_PROBLEMS: [(&str, &str); 4] = [
     ),
     paths(
         routes::conversations::create,
-        routes::conversations::list,
+        routes::conversations::list::list,
         routes::conversations::show,
         routes::transcript::show,
         routes::audio::show,

@@ -39,7 +39,7 @@ fn quick(app: &Shared) -> Router<Shared> {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/v1/conversations", get(conversations::list))
+        .route("/v1/conversations", get(conversations::list::list))
         .route("/v1/conversations/{id}", get(conversations::show))
         .route("/v1/conversations/{id}/transcript", get(transcript::show))
         .route("/v1/conversations/{id}/events", get(events::history))

@@ -26,6 +26,7 @@ mod collect;
 mod facts;
 mod index;
 mod judge;
+mod objects;
 mod parts;
 mod recheck;
 mod report;

@@ -1,37 +1,29 @@
 //! Looks at suspects again, one by one and from the sources themselves, after a settle time, twice.
 //! What is wrong each time in the same way is a finding.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod index;
 
-use colloquy_bus::{Bus, BusError, Kv, deadletters::DeadLetterFilter, scan::StoredObject};
+use std::path::{Path, PathBuf};
+
+use colloquy_bus::{Bus, Kv, deadletters::DeadLetterFilter};
 use colloquy_contract::{
-    AccountId, ArtifactRef, Fact, FactType, Scope,
-    facts::Family,
-    progress::Progress,
-    streams,
-    subject::{PARTITIONS, Subject, partition},
+    AccountId, Fact, FactType, Scope, progress::Progress, streams, subject::partition,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 
 use crate::{
-    AuditError, AuditOptions, Result,
+    AuditOptions, Result,
     collect::{Short, StrayChunks, conversation_of, short},
-    index::{Nodes, ranges},
+    index::Nodes,
     judge::{ArtifactState, EntryState, Evidence, Limits, judge},
-    report::{Finding, FindingKind, IndexState, Report},
+    objects::{is_damaged, orphan, story, unclaimed},
+    report::{Finding, FindingKind, Report},
     spill::{Spill, Spilled},
-    story::{Reference, Story, Zone, owner},
-    survey::{Expected, IndexExpected, Suspect, is_older},
+    story::{Reference, Story},
+    survey::Suspect,
 };
 
 /// Suspects that are looked at at once.
@@ -39,9 +31,6 @@ const CONCURRENT: usize = 16;
 
 /// Stray chunks that one listing of the objects decides about.
 const STRAY_AT_ONCE: usize = 100_000;
-
-/// How often the index is asked how much it holds, before what it says is believed.
-const INDEX_LOOKS: u32 = 3;
 
 /// Relative difference of numbers that are equal but for their way through text.
 const ROUNDING: f64 = 1e-9;
@@ -334,193 +323,10 @@ impl<'a> Recheck<'a> {
         Ok(())
     }
 
-    /// Whether the index answers for every partition and holds no more than the log says.
-    pub(crate) async fn index(&self, expected: &IndexExpected, report: &mut Report) -> Result<()> {
-        let mut unanswered: BTreeSet<u8> = (0..PARTITIONS).collect();
-        let mut surplus: Option<BTreeMap<String, (u64, u64)>> = None;
-        let mut answered = false;
-        for look in 0..INDEX_LOOKS {
-            if look > 0 {
-                self.settle().await;
-            }
-            let nodes = Nodes::discover(self.bus).await?;
-            answered |= nodes.each().next().is_some();
-            let unowned: BTreeSet<u8> = nodes.unowned().into_iter().collect();
-            unanswered = &unanswered & &unowned;
-            let more = self.surplus(&nodes, expected).await?;
-            let still = |node: &String| surplus.as_ref().is_none_or(|s| s.contains_key(node));
-            let more: BTreeMap<_, _> = more.into_iter().filter(|(n, _)| still(n)).collect();
-            let done = more.is_empty() && unanswered.is_empty();
-            surplus = Some(more);
-            if done {
-                break;
-            }
-        }
-        // What was not answered while the log was read was not compared.
-        unanswered.extend(&expected.unanswered);
-        report.index.state = match (answered, unanswered.is_empty()) {
-            (_, true) => IndexState::Checked,
-            (true, false) => IndexState::Partly,
-            (false, false) => IndexState::NotChecked,
-        };
-        if !unanswered.is_empty() {
-            let partitions: Vec<u8> = unanswered.into_iter().collect();
-            let subject = format!("partitions {}", ranges(&partitions));
-            let kind = FindingKind::IndexUnanswered;
-            report.add(Finding::new(kind, subject, String::new()));
-        }
-        for (node, (holds, most)) in surplus.into_iter().flatten() {
-            let detail = format!("it holds {holds}, the log says at most {most}");
-            report.add(Finding::new(FindingKind::IndexSurplus, node, detail));
-        }
-        Ok(())
-    }
-
-    /// Nodes that hold more than the log says, with how many they hold and may hold.
-    async fn surplus(
-        &self,
-        nodes: &Nodes,
-        expected: &IndexExpected,
-    ) -> Result<BTreeMap<String, (u64, u64)>> {
-        let most = self.most(expected).await?;
-        let surplus = nodes.each().filter_map(|node| {
-            let may: u64 = node
-                .partitions
-                .iter()
-                .filter_map(|&part| most.get(usize::from(part)))
-                .sum();
-            (node.entries > may).then(|| (node.node.clone(), (node.entries, may)))
-        });
-        Ok(surplus.collect())
-    }
-
-    /// How many conversations the index may hold of each partition: those of the audit, and those
-    /// that were qualified since.
-    async fn most(&self, expected: &IndexExpected) -> Result<Vec<u64>> {
-        let mut most: Vec<u64> = expected
-            .partitions
-            .iter()
-            .map(|Expected { must, may, .. }| must + may)
-            .collect();
-        let from = expected.partitions.iter().map(|part| part.through).min();
-        let filters = vec![Subject::filter(FactType::ConversationQualified)];
-        let from = from.unwrap_or(0) + 1;
-        let mut replay = self.bus.replay(Family::Conversation, filters, from);
-        while let Some(entry) = replay.next_entry().await? {
-            let conversation = entry
-                .fact
-                .ok()
-                .and_then(|logged| logged.envelope.scope.conversation());
-            let Some(part) = conversation.map(|id| usize::from(partition(id))) else {
-                continue;
-            };
-            if entry.sequence > expected.partitions[part].through {
-                most[part] += 1;
-            }
-        }
-        Ok(most)
-    }
-
     fn limits(&self) -> Limits {
         Limits {
             now: Timestamp::now(),
             in_flight: self.options.in_flight,
-        }
-    }
-}
-
-/// The object, if no fact references it and it is older than the grace time.
-pub(crate) async fn orphan(
-    bus: &Bus,
-    zone: Zone,
-    name: &str,
-    grace: Duration,
-) -> Result<Option<StoredObject>> {
-    let found = bus.find_object(zone.bucket(), name).await?;
-    let Some(object) = found.filter(|object| !object.deleted) else {
-        return Ok(None);
-    };
-    if !is_older(object.at, Timestamp::now(), grace) {
-        return Ok(None);
-    }
-    // What a conversation references lies under its own name, or its reference is a finding.
-    if let Some(scope) = owner(name) {
-        let full = format!("{}:{name}", zone.bucket());
-        let story = story(bus, scope).await?;
-        let referenced = story
-            .references
-            .iter()
-            .any(|reference| reference.zone == zone && reference.name(&story.scope) == name);
-        if referenced || story.misnamed.contains(&full) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(object))
-}
-
-/// Those chunks that no object refers to and that are older than the grace time.
-pub(crate) async fn unclaimed(
-    bus: &Bus,
-    stray: Vec<StrayChunks>,
-    grace: Duration,
-) -> Result<Vec<(StrayChunks, colloquy_bus::scan::ChunksHeld)>> {
-    let now = Timestamp::now();
-    let mut held = HashMap::new();
-    for chunks in stray {
-        let found = bus.find_chunks(chunks.zone.bucket(), &chunks.nuid).await?;
-        if found.count > 0 && is_older(found.newest, now, grace) {
-            held.insert((chunks.zone, chunks.nuid), found);
-        }
-    }
-    let zones: HashSet<Zone> = held.keys().map(|(zone, _)| *zone).collect();
-    for zone in zones {
-        let mut objects = bus.scan_objects(zone.bucket());
-        while let Some(object) = objects.next().await? {
-            if !object.deleted {
-                held.remove(&(zone, object.nuid));
-            }
-        }
-    }
-    Ok(held
-        .into_iter()
-        .map(|((zone, nuid), found)| (StrayChunks { zone, nuid }, found))
-        .collect())
-}
-
-/// What the log says now. A message that cannot be read was reported when the log was read.
-async fn story(bus: &Bus, scope: Scope) -> Result<Story> {
-    let mut story = Story::new(scope);
-    for entry in bus.history_entries(&story.scope).await? {
-        if let Ok(logged) = &entry.fact {
-            story.add(entry.sequence, &logged.envelope, &logged.fact);
-        }
-    }
-    Ok(story)
-}
-
-/// Whether the content of an artifact is not all there or does not have its digest.
-///
-/// # Errors
-/// If it could not be read: that says nothing about it.
-pub(crate) async fn is_damaged(bus: &Bus, artifact: &ArtifactRef) -> Result<bool> {
-    let mut content = match bus.artifacts().open(artifact).await {
-        Ok(content) => content,
-        Err(BusError::ArtifactDamaged { .. }) => return Ok(true),
-        Err(error) => return Err(error.into()),
-    };
-    let mut digest = Sha256::new();
-    let mut block = vec![0; 64 * 1024];
-    loop {
-        match content.read(&mut block).await {
-            Ok(0) => return Ok(hex::encode(digest.finalize()) != artifact.sha256),
-            Ok(read) => digest.update(&block[..read]),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
-            Err(error) => {
-                return Err(AuditError::Bus(BusError::ArtifactRead {
-                    bucket: artifact.bucket.as_str(),
-                    source: error.into(),
-                }));
-            }
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     AuditOptions, Report, Result,
     collect::StrayChunks,
-    recheck::{orphan, unclaimed},
+    objects::{orphan, unclaimed},
     spill::Spilled,
     survey::{Reach, Survey, Suspect},
 };
