@@ -1,7 +1,7 @@
 //! What services of one process share: the speech engine and the recognizers, loaded once, when
 //! the first service asks for them.
 
-use std::{fmt, path::Path, path::PathBuf, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use colloquy_anonymize::proof::{HearError, Hearing, Listener};
 use colloquy_contract::transcript::Transcript;
@@ -14,7 +14,7 @@ use colloquy_transcribe::{
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::options::{WorkerArgs, model_folder};
+use crate::cli::options::WorkerArgs;
 
 /// What understands speech.
 #[derive(Debug, Clone)]
@@ -74,22 +74,15 @@ async fn load_speech(args: &WorkerArgs) -> anyhow::Result<Speech> {
         );
         return Ok(Speech::Remote(Arc::new(engine)));
     }
-    let folder = model_folder(&args.model)?;
+    let folder = args.model.folder()?;
     let options = EngineOptions {
         threads: args.model_threads,
-        name: Some(local_name(args)),
+        name: Some(args.model.name()),
         ..EngineOptions::default()
     };
     let engine = tokio::task::spawn_blocking(move || Engine::load(&folder, &options)).await??;
     tracing::info!(model = engine.model_name(), "speech model loaded");
     Ok(Speech::Local(Arc::new(engine)))
-}
-
-/// The name of a model on this machine: its folder's.
-fn local_name(args: &WorkerArgs) -> String {
-    let path = PathBuf::from(&args.model);
-    let name = path.file_name().map(|name| name.to_string_lossy().into());
-    name.unwrap_or_else(|| args.model.clone())
 }
 
 async fn load_recognizers(args: &WorkerArgs) -> anyhow::Result<Arc<Recognizers>> {
@@ -108,7 +101,7 @@ impl Listener for Engines {
         match self.speech.get() {
             Some(Speech::Local(engine)) => engine.model_name().to_owned(),
             Some(Speech::Remote(engine)) => engine.model_name().to_owned(),
-            None => local_name(&self.args),
+            None => self.args.model.name(),
         }
     }
 

@@ -15,7 +15,7 @@ use colloquy_contract::transcript::Role;
 use colloquy_decode::audio::{DecodeError, Limits};
 use colloquy_formats::language;
 
-use super::options::role_names;
+use super::options::{SpeechModel, role_names};
 
 /// How long what computes may take to end by itself after a signal, before it is left behind.
 pub(super) const STOP_PATIENCE: Duration = Duration::from_millis(800);
@@ -36,14 +36,8 @@ const COPY_BYTES: usize = 256 << 10;
 /// How speech is understood.
 #[derive(Debug, Args)]
 pub(super) struct SpeechArgs {
-    /// Speech model: the name of an asset, or a folder with a CTranslate2 Whisper model
-    #[arg(
-        long,
-        env = "COLLOQUY_MODEL",
-        default_value = "whisper-base",
-        help_heading = "Speech"
-    )]
-    pub(super) model: String,
+    #[command(flatten, next_help_heading = "Speech")]
+    pub(super) model: SpeechModel,
 
     /// Language spoken, such as en or german; without one it is detected for each recording
     #[arg(long, help_heading = "Speech")]
@@ -81,12 +75,6 @@ impl SpeechArgs {
     /// The code of the language, if one was given.
     pub(super) fn language(&self) -> Option<String> {
         self.language.as_deref().and_then(language_code)
-    }
-
-    /// The name of the model, without its folder.
-    pub(super) fn model_name(&self) -> Option<String> {
-        let name = Path::new(&self.model).file_name();
-        name.map(|name| name.to_string_lossy().into_owned())
     }
 
     /// Refuses a recording that has other channels than roles were given for.

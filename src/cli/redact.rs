@@ -98,7 +98,7 @@ pub(crate) struct Redact {
     #[command(flatten)]
     speech: SpeechArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Policy")]
     entity_model: EntityModel,
 
     /// Folder for decoded audio, at most 115 MB an hour and channel, three times over [default: the

@@ -25,10 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Redact, TranscriptForm, output, told::Told};
 use crate::{
-    cli::{
-        options::model_folder,
-        recordings::{is_input, limits, open, unusable},
-    },
+    cli::recordings::{is_input, limits, open, unusable},
     engines::Speech,
 };
 
@@ -275,10 +272,10 @@ impl Work {
 
     async fn speech(&self) -> anyhow::Result<&Speech> {
         let load = || async {
-            let folder = model_folder(&self.command.speech.model)?;
+            let folder = self.command.speech.model.folder()?;
             let options = EngineOptions {
                 threads: self.command.speech.threads,
-                name: self.command.speech.model_name(),
+                name: Some(self.command.speech.model.name()),
                 ..EngineOptions::default()
             };
             let engine =

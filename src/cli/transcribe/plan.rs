@@ -13,10 +13,7 @@ use anyhow::{Context, bail, ensure};
 use colloquy_transcribe::engine::{EngineOptions, Request};
 
 use super::{Form, Transcribe};
-use crate::cli::{
-    options::model_folder,
-    recordings::{SpeechArgs, check_inputs, is_input, unusable},
-};
+use crate::cli::recordings::{SpeechArgs, check_inputs, is_input, unusable};
 
 /// The most bytes of a vocabulary file. The model takes some hundreds of words.
 const MAX_VOCABULARY_BYTES: u64 = 64 << 10;
@@ -98,7 +95,7 @@ impl Plan {
     pub(super) fn of(command: Transcribe) -> anyhow::Result<Self> {
         let forms = forms(&command.format);
         let sources = sources(&command.files)?;
-        let model = model_folder(&command.speech.model)?;
+        let model = command.speech.model.folder()?;
         let sink = sink(command.output, command.force, &forms, sources.len())?;
         let request = Request {
             language: command.speech.language(),
@@ -110,7 +107,7 @@ impl Plan {
             threads: command.speech.threads,
             beam_size: command.beam_size,
             batch_size: command.batch_size,
-            name: command.speech.model_name(),
+            name: Some(command.speech.model.name()),
         };
         Ok(Self {
             items: items(sources, &sink, &forms),
