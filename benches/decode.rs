@@ -22,9 +22,9 @@ use std::time::Instant;
 
 use colloquy_decode::audio::{Limits, decode_file};
 
-/// The program's allocator too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// As in the program.
+#[path = "../src/memory.rs"]
+mod memory;
 
 /// Length of each recording.
 const SECONDS: u32 = 900;
@@ -185,6 +185,7 @@ fn recording(
 }
 
 fn main() {
+    memory::keep_freed();
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with("--"))

@@ -33,13 +33,12 @@ use colloquy_transcribe::{
     FlacRecording,
     engine::{Engine, EngineOptions, Request},
 };
-use mimalloc::MiMalloc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// As in the program, whose memory is to be known.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+#[path = "../src/memory.rs"]
+mod memory;
 
 /// What one line asks for: to decode a file, or to transcribe the one that was decoded last.
 #[derive(Deserialize)]
@@ -149,6 +148,7 @@ fn compare(arguments: &[String]) -> ExitCode {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     // Cargo says `--bench` to every bench.
     let arguments: Vec<String> = env::args()
         .skip(1)

@@ -6,16 +6,12 @@
 mod cli;
 mod demo;
 mod engines;
+mod memory;
 mod roles;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// Facts are many small pieces of memory that one thread makes and another one drops.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    memory::keep_freed();
     cli::main()
 }
