@@ -5,7 +5,7 @@
 //! cannot be read ends the command with its number, after the results of the lines before it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -175,11 +175,13 @@ impl EntitiesCommand {
     }
 
     fn answer(&self) -> anyhow::Result<()> {
-        let mut output = io::stdout().lock();
+        // Standard output itself is written line by line, and an entity has a dozen lines.
+        let mut output = BufWriter::new(io::stdout().lock());
         if self.list_types {
             for (name, meaning) in types::ALL {
                 writeln!(output, "{name:<24}{}", meaning.trim())?;
             }
+            output.flush()?;
             return Ok(());
         }
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -201,6 +203,7 @@ impl EntitiesCommand {
         };
         serde_json::to_writer_pretty(&mut output, told)?;
         writeln!(output)?;
+        output.flush()?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What runs the recognizers over a conversation or a text.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use colloquy_contract::entities::{Entities, Mention};
@@ -7,7 +9,7 @@ use colloquy_contract::transcript::{Role, Transcript, Turn, WordTimes};
 use colloquy_ner::{Entity, Ner, side_by_side};
 
 use crate::entity::{Candidate, Part};
-use crate::explain::{self, Explanation};
+use crate::explain::{self, Explanation, Losses};
 use crate::overlap::{self, Lost, Taken};
 use crate::parallel::both;
 use crate::people;
@@ -123,9 +125,10 @@ impl Recognizers {
         let threads = self.threads_for(text);
         let said = written.transcript.turns.iter();
         let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
-        let conversation = Conversation::new(&written.transcript);
+        let conversation = OnceCell::new();
+        let conversation = || conversation.get_or_init(|| Conversation::new(&written.transcript));
         let cut = || self.ner.as_ref().map(|ner| ner.tokenize(&said));
-        let scene = || Scene::new(&conversation, Vec::new());
+        let scene = || Scene::new(conversation(), Vec::new());
         let (cut, mut scene) = both(threads, cut, scene);
         scene.threads = threads;
         let claims = match cut {
@@ -136,7 +139,7 @@ impl Recognizers {
             }
             None => recognizers::first_claims(&scene, &|| {}),
         };
-        written.findings(text, &conversation, &entities(&scene, Some(claims)).0)
+        written.findings(text, conversation(), &entities(&scene, Some(claims)).0)
     }
 
     fn threads_for(&self, text: &str) -> usize {
@@ -152,10 +155,11 @@ impl Recognizers {
         let mut scene = Scene::new(&conversation, self.named(&said));
         scene.threads = self.threads_for(text);
         let (entities, lost) = entities(&scene, None);
+        let losses = Losses::new(&lost);
         // An entity of several parts is several findings, with one explanation.
         let explanations = in_order(&entities)
             .into_iter()
-            .map(|(_, entity)| explain::explain(&scene, entity, &lost));
+            .map(|(_, entity)| explain::explain(&scene, entity, &losses));
         let findings = written.findings(text, &conversation, &entities);
         findings.into_iter().zip(explanations).collect()
     }
@@ -180,10 +184,12 @@ impl Written {
     /// Where a text was taken out of JSON or a log, a line may end with a backslash and an n:
     /// these are read as white space, at the same place.
     fn new(text: &str) -> Self {
-        let text = text
-            .replace("\\n", " \n")
-            .replace("\\r", " \r")
-            .replace("\\t", " \t");
+        let mut text = Cow::Borrowed(text);
+        if text.contains('\\') {
+            for (escape, space) in [("\\n", " \n"), ("\\r", " \r"), ("\\t", " \t")] {
+                text = text.replace(escape, space).into();
+            }
+        }
         let said = speakers::turns(&text);
         let turns = said.iter().map(|said| Turn {
             channel: said.channel,

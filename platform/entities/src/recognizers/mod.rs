@@ -326,7 +326,11 @@ pub(crate) fn candidates(scene: &Scene<'_>, mut claims: Claims) -> Vec<Candidate
             *claims = recognizer.claims(scene);
         }
     }
-    claims.into_iter().flatten().collect()
+    let mut candidates = Vec::with_capacity(claims.iter().map(Vec::len).sum());
+    claims
+        .into_iter()
+        .for_each(|claims| candidates.extend(claims));
+    candidates
 }
 
 impl Recognizer {
