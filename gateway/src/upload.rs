@@ -1,35 +1,37 @@
 //! Takes a recording in: raw or in a form, in bounded memory, with a limit on every part.
 
+mod body;
+
 use std::{
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{
-    body::{Body, BodyDataStream},
+    body::Body,
     extract::{FromRequest, Multipart, Request, multipart::Field},
     http::{HeaderMap, header},
 };
-use bytes::Bytes;
 use colloquy_bus::{Artifacts, artifacts::STALL};
 use colloquy_contract::{ArtifactRef, Bucket, Scope, facts::CallInfo};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
-use tokio_util::{io::StreamReader, task::TaskTracker};
+use tokio_util::io::StreamReader;
 
 use crate::{
     metadata::Draft,
     params::Params,
     problem::{Kind, Problem},
 };
+
+pub(crate) use body::Lingering;
+
+use body::Paced;
 
 /// Most parts of a form.
 const MAX_PARTS: usize = 128;
@@ -39,14 +41,6 @@ const MAX_FIELD_BYTES: usize = 64 * 1024;
 
 /// What a form may have beside the recording: other parts, their headers, boundaries.
 const FORM_OVERHEAD_BYTES: u64 = 2 * 1024 * 1024;
-
-/// How far the form's reader may run ahead of what is taken from it.
-const MAX_READ_AHEAD_BYTES: u64 = 4 * 1024 * 1024;
-
-/// How much of a body that nobody wants is read off, and for how long, so that its sender gets to
-/// read the answer instead of a reset connection.
-const LINGER_BYTES: u64 = 64 * 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(5);
 
 const OCTET_STREAM: &str = "application/octet-stream";
 
@@ -354,128 +348,10 @@ fn malformed() -> Problem {
     )
 }
 
-/// The body of a form, one chunk at a time.
-///
-/// The form's reader takes all that it can get whenever it is polled, and keeps a part's header
-/// whole, however long. This pauses after each chunk and fails when the reader is too far ahead of
-/// what was taken from it, so that neither a fast sender nor a malicious one fills the memory.
-struct Paced {
-    inner: BodyDataStream,
-    /// Bytes handed to the form's reader.
-    given: u64,
-    /// Bytes taken from it.
-    taken: Arc<AtomicU64>,
-    pause: bool,
-}
-
-impl Paced {
-    fn new(body: Body, taken: Arc<AtomicU64>) -> Self {
-        Self {
-            inner: body.into_data_stream(),
-            given: 0,
-            taken,
-            pause: false,
-        }
-    }
-}
-
-impl Stream for Paced {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.pause) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let ahead = self
-            .given
-            .saturating_sub(self.taken.load(Ordering::Relaxed));
-        if ahead > MAX_READ_AHEAD_BYTES {
-            return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
-        }
-        let Poll::Ready(next) = self.inner.poll_next_unpin(cx) else {
-            return Poll::Pending;
-        };
-        if let Some(Ok(chunk)) = &next {
-            self.given += chunk.len() as u64;
-            self.pause = true;
-        }
-        Poll::Ready(next.map(|chunk| chunk.map_err(io::Error::other)))
-    }
-}
-
-/// A body that is read off for a while when it is dropped before its end.
-///
-/// A server that closes a connection with unread bytes resets it, and the client then often loses
-/// the answer that says why. A client that waits for `100 Continue` has sent nothing yet, and is
-/// not asked to.
-pub(crate) struct Lingering {
-    inner: Option<BodyDataStream>,
-    lingering: TaskTracker,
-    /// Whether the client waits to be asked for its body, which reading does.
-    waits: bool,
-}
-
-impl Lingering {
-    /// Wraps the body of a request.
-    pub(crate) fn wrap(request: Request, lingering: &TaskTracker) -> Request {
-        let waits = request.headers().contains_key(header::EXPECT);
-        let lingering = lingering.clone();
-        request.map(|body| {
-            let inner = Some(body.into_data_stream());
-            Body::from_stream(Self {
-                inner,
-                lingering,
-                waits,
-            })
-        })
-    }
-}
-
-impl Stream for Lingering {
-    type Item = Result<Bytes, axum::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.waits = false;
-        let Some(inner) = &mut self.inner else {
-            return Poll::Ready(None);
-        };
-        let polled = inner.poll_next_unpin(cx);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.inner = None;
-        }
-        polled
-    }
-}
-
-impl Drop for Lingering {
-    fn drop(&mut self) {
-        let Some(rest) = self.inner.take().filter(|_| !self.waits) else {
-            return;
-        };
-        // Outside of a runtime nobody is there to read, nor to answer.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.lingering.spawn_on(read_off(rest), &runtime);
-        }
-    }
-}
-
-async fn read_off(mut rest: BodyDataStream) {
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(chunk)) = rest.next().await {
-            read += chunk.len() as u64;
-            if read > LINGER_BYTES {
-                break;
-            }
-        }
-    };
-    // Time up or not, there is nothing more to be done for this client.
-    let _ = tokio::time::timeout(LINGER_TIME, reading).await;
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const BOUNDARY: &str = "xyz";
@@ -643,19 +519,5 @@ mod tests {
             .body(Body::from("sound"))
             .unwrap();
         assert_eq!(status(post(request, 10).await), 415);
-    }
-
-    #[tokio::test]
-    async fn an_unwanted_body_is_read_off_unless_its_sender_waits() {
-        for (expect, tasks) in [(None, 1), (Some("100-continue"), 0)] {
-            let tracker = TaskTracker::new();
-            let mut request = Request::builder();
-            if let Some(expect) = expect {
-                request = request.header(header::EXPECT, expect);
-            }
-            let request = request.body(Body::from("sound")).unwrap();
-            drop(Lingering::wrap(request, &tracker));
-            assert_eq!(tracker.len(), tasks);
-        }
     }
 }

@@ -1,32 +1,16 @@
 //! What is looked at through the broker.
 
-use std::{collections::BTreeSet, time::Duration};
+mod index;
+mod services;
 
 use colloquy_bus::{
     Bus, BusError, Room, chain,
-    examine::ConsumerState,
     provision::{self, Severity, Storage},
 };
-use colloquy_contract::{
-    control::{Holdings, HoldingsRequest, INDEX_HOLDINGS},
-    permissions::Permissions,
-    search::{SUBJECT, SearchReply, SearchRequest},
-    services::ServiceSpec,
-    streams,
-    subject::PARTITIONS,
-};
-use jiff::{SignedDuration, Timestamp};
+use colloquy_contract::{permissions::Permissions, services::ServiceSpec, streams};
+use jiff::Timestamp;
 
 use super::report::Check;
-
-/// How long index nodes may take to answer.
-const SHARD_PATIENCE: Duration = Duration::from_secs(3);
-
-/// From how many facts on a service lags.
-const LAGGING: u64 = 1_000;
-
-/// How long nothing may be delivered while facts wait.
-const STALLED: SignedDuration = SignedDuration::from_mins(10);
 
 /// Most differences, subjects and the like that are listed.
 const LISTED: usize = 8;
@@ -41,9 +25,6 @@ pub(super) const CLOCKS_WRONG_MS: i64 = 60_000;
 
 /// The oldest server that the platform works with.
 const OLDEST_SERVER: (u32, u32) = (2, 12);
-
-/// An account that nobody can have: names are longer.
-const NOBODY: &str = "doctor-finds-nothing";
 
 /// What a look needs.
 pub(super) struct Look<'a> {
@@ -209,53 +190,6 @@ impl Look<'_> {
         checks
     }
 
-    async fn services(&self) -> Vec<Check> {
-        let area = "services";
-        let states = match self.consumer_states().await {
-            Ok(states) => states,
-            Err(error) => return vec![trouble(area, &error)],
-        };
-        let now = Timestamp::now();
-        let checks: Vec<_> = states
-            .iter()
-            .filter_map(|state| consumer_trouble(state, now))
-            .collect();
-        if checks.is_empty() {
-            let names: Vec<_> = states.iter().map(|state| state.service).collect();
-            return vec![Check::ok(
-                area,
-                format!("{} services are at work, none lags", names.len()),
-            )];
-        }
-        checks
-    }
-
-    async fn consumer_states(&self) -> colloquy_bus::Result<Vec<ConsumerState>> {
-        match self.service {
-            Some(service) => self.bus.consumer_states_of(service).await,
-            None => self.bus.consumer_states().await,
-        }
-    }
-
-    async fn dead_letters(&self) -> Check {
-        let area = "dead letters";
-        match self.bus.stream_state(streams::DEADLETTERS.name).await {
-            Ok(Some(state)) if state.messages == 0 => Check::ok(area, "none"),
-            Ok(Some(state)) => Check::warning(
-                area,
-                format!("{} facts that services gave up on", state.messages),
-                "'colloquy deadletters list' says why; mend the reason, then \
-                 'colloquy deadletters redrive' them.",
-            ),
-            Ok(None) => Check::failed(
-                area,
-                "the stream that keeps them is not there",
-                "Run 'colloquy streams apply'.",
-            ),
-            Err(error) => trouble(area, &error),
-        }
-    }
-
     async fn store(&self) -> Check {
         let area = "storage";
         let fullest = match self.bus.fullest_store_in(&self.room).await {
@@ -281,85 +215,6 @@ impl Look<'_> {
         } else {
             Check::ok(area, found)
         }
-    }
-
-    async fn shards(&self) -> Check {
-        let area = "shards";
-        let (owned, nodes) = match self.owned_partitions().await {
-            Ok(owned) => owned,
-            Err(error @ BusError::Denied { .. }) => return trouble(area, &error),
-            Err(_) => (BTreeSet::new(), 0),
-        };
-        let missing: Vec<u8> = (0..PARTITIONS).filter(|p| !owned.contains(p)).collect();
-        if !missing.is_empty() {
-            return Check::failed(
-                area,
-                format!(
-                    "no index node has the partitions {}; {nodes} nodes answer",
-                    ranges(&missing)
-                ),
-                "Start index nodes for them: 'colloquy worker index --index-partitions …'. \
-                 Searches miss these conversations meanwhile, and say so.",
-            );
-        }
-        let answering = match self.answering_partitions().await {
-            Ok(answering) => answering,
-            Err(error @ BusError::Denied { .. }) => return trouble(area, &error),
-            Err(_) => BTreeSet::new(),
-        };
-        let late: Vec<u8> = (0..PARTITIONS).filter(|p| !answering.contains(p)).collect();
-        if !late.is_empty() {
-            return Check::warning(
-                area,
-                format!("the partitions {} are not searched yet", ranges(&late)),
-                "Their nodes read the log; wait until they have caught up \
-                 ('colloquy rebuild status').",
-            );
-        }
-        Check::ok(area, format!("all {PARTITIONS} partitions, {nodes} nodes"))
-    }
-
-    /// What index nodes own, and how many they are.
-    async fn owned_partitions(&self) -> colloquy_bus::Result<(BTreeSet<u8>, usize)> {
-        let nothing = HoldingsRequest {
-            conversations: Vec::new(),
-        };
-        let (mut owned, mut nodes) = (BTreeSet::new(), 0);
-        let gather = |answer: Holdings| {
-            owned.extend(answer.partitions);
-            nodes += 1;
-            // Replicas count, too: all are heard.
-            false
-        };
-        self.bus
-            .ask_all(INDEX_HOLDINGS, &nothing, SHARD_PATIENCE, gather)
-            .await?;
-        Ok((owned, nodes))
-    }
-
-    /// What is searched when somebody searches.
-    async fn answering_partitions(&self) -> colloquy_bus::Result<BTreeSet<u8>> {
-        let request = SearchRequest {
-            account: NOBODY
-                .parse()
-                .map_err(|_| BusError::Settings(NOBODY.into()))?,
-            query: String::new(),
-            limit: 1,
-            offset: 0,
-            agent: None,
-            role: None,
-            from: None,
-            to: None,
-        };
-        let mut heard = BTreeSet::new();
-        let gather = |reply: SearchReply| {
-            heard.extend(reply.partitions);
-            heard.len() == usize::from(PARTITIONS)
-        };
-        self.bus
-            .ask_all(SUBJECT, &request, SHARD_PATIENCE, gather)
-            .await?;
-        Ok(heard)
     }
 
     async fn clocks(&self) -> Check {
@@ -393,44 +248,6 @@ pub(super) fn clock(area: &'static str, whose: &str, theirs: Timestamp, ours: Ti
     }
 }
 
-fn consumer_trouble(state: &ConsumerState, now: Timestamp) -> Option<Check> {
-    let (area, service) = ("services", state.service);
-    let ConsumerState {
-        pending,
-        ack_pending,
-        redelivered,
-        ..
-    } = state;
-    if !state.is_served() {
-        let start = format!("Start it: 'colloquy worker {service}'.");
-        return Some(if *pending > 0 {
-            let found = format!("{service} is not running, and {pending} facts wait for it");
-            Check::failed(area, found, start)
-        } else {
-            Check::warning(area, format!("{service} is not running"), start)
-        });
-    }
-    let idle = state
-        .delivered_at
-        .is_some_and(|at| now.duration_since(at) > STALLED);
-    if *pending > 0 && idle {
-        return Some(Check::failed(
-            area,
-            format!(
-                "{service} stalls: {pending} facts wait, {ack_pending} are in work, and nothing was delivered for ten minutes"
-            ),
-            "Look at its log, then restart it; what it had in work is delivered again.",
-        ));
-    }
-    (*pending >= LAGGING).then(|| {
-        Check::warning(
-            area,
-            format!("{service} lags: {pending} facts wait, {ack_pending} are in work, {redelivered} of them again"),
-            "Run more instances of it; docs/runbooks.md says how to find out why.",
-        )
-    })
-}
-
 /// A look that could not be taken.
 fn trouble(area: &'static str, error: &BusError) -> Check {
     let said = chain(error);
@@ -458,31 +275,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Numbers in order as ranges, such as `0-3, 7`.
-fn ranges(numbers: &[u8]) -> String {
-    let mut shown: Vec<(u8, u8)> = Vec::new();
-    for &number in numbers {
-        match shown.last_mut() {
-            Some((_, end)) if *end + 1 == number => *end = number,
-            _ => shown.push((number, number)),
-        }
-    }
-    let show = |&(from, to): &(u8, u8)| match from == to {
-        true => from.to_string(),
-        false => format!("{from}-{to}"),
-    };
-    shown.iter().map(show).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::report::State, *};
-
-    #[test]
-    fn ranges_are_short() {
-        assert_eq!(ranges(&[0, 1, 2, 7, 62, 63]), "0-2, 7, 62-63");
-        assert_eq!(ranges(&[]), "");
-    }
 
     #[test]
     fn clocks_may_differ_a_little() {
@@ -491,40 +286,5 @@ mod tests {
         assert_eq!(state(-1_900), State::Ok);
         assert_eq!(state(2_500), State::Warning);
         assert_eq!(state(-61_000), State::Failed);
-    }
-
-    #[test]
-    fn services_that_do_not_come_on_are_told() {
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let quiet = ConsumerState {
-            service: "decode",
-            stream: "CONVERSATIONS",
-            pending: 0,
-            ack_pending: 0,
-            redelivered: 0,
-            waiting: 1,
-            delivered_at: Some(now - SignedDuration::from_hours(1)),
-        };
-        let state = |state: &ConsumerState| consumer_trouble(state, now).map(|check| check.state);
-        assert_eq!(state(&quiet), None, "an hour without facts is no trouble");
-        let away = ConsumerState {
-            waiting: 0,
-            ..quiet.clone()
-        };
-        assert_eq!(state(&away), Some(State::Warning));
-        let needed = ConsumerState { pending: 3, ..away };
-        assert_eq!(state(&needed), Some(State::Failed));
-        let stalled = ConsumerState {
-            pending: 3,
-            ack_pending: 4,
-            ..quiet.clone()
-        };
-        assert_eq!(state(&stalled), Some(State::Failed));
-        let lagging = ConsumerState {
-            pending: LAGGING,
-            delivered_at: Some(now),
-            ..quiet
-        };
-        assert_eq!(state(&lagging), Some(State::Warning));
     }
 }
