@@ -171,7 +171,7 @@ impl Engine {
         cancel: &dyn Fn() -> bool,
     ) -> Result<Transcription, EngineError> {
         let mut job = Job::new(self, request, progress, cancel)?;
-        let survey = Survey::of(recording, cancel)?;
+        let survey = Survey::of(recording, self.model.replicas(), cancel)?;
         let windows = job.find_speech(&survey);
         job.read(recording, windows)?;
         Ok(job.finish(&survey, &request.roles))

@@ -118,7 +118,7 @@ where
 {
     let (cancel, span) = (cancel.clone(), Span::current());
     let reading = tokio::task::spawn_blocking(move || {
-        span.in_scope(|| Survey::of(recording.as_ref(), &|| cancel.is_cancelled()))
+        span.in_scope(|| Survey::of(recording.as_ref(), 1, &|| cancel.is_cancelled()))
     });
     let survey = reading.await.map_err(|_| RemoteError::Broken)?;
     Ok(survey?)

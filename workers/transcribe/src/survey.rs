@@ -18,6 +18,9 @@ const MAX_CHANNELS: usize = 16;
 /// The longest recording. Bounds the survey at 10.8 MB per channel.
 const MAX_HOURS: u64 = 24;
 
+/// Samples of each channel that are judged at once: ten seconds are worth a thread's start.
+const GATHERED: usize = 10 * SAMPLE_RATE as usize;
+
 /// Frames in so many milliseconds, rounded down.
 pub(crate) const fn frames_in_ms(ms: usize) -> usize {
     ms * SAMPLE_RATE as usize / 1_000 / FRAME_SAMPLES
@@ -44,14 +47,16 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Reads the whole recording once.
+    /// Reads the whole recording once; several threads share out its channels.
     pub(crate) fn of(
         recording: &dyn Recording,
+        threads: usize,
         cancel: &dyn Fn() -> bool,
     ) -> Result<Self, EngineError> {
         let channels = recording.channels();
         check_size(channels, 0)?;
         let mut listeners: Vec<Listener> = (0..channels).map(|_| Listener::new()).collect();
+        let mut gathered = Vec::new();
         let mut likeness = Likeness::new(channels);
         let mut samples = 0;
         let mut block = Vec::new();
@@ -65,13 +70,16 @@ impl Survey {
             if cancel() {
                 return Err(EngineError::Cancelled);
             }
-            for (channel, listener) in listeners.iter_mut().enumerate() {
-                listener.hear(block.iter().skip(channel).step_by(channels).copied());
+            gathered.extend_from_slice(&block);
+            if gathered.len() >= GATHERED * channels {
+                hear(&mut listeners, threads, &gathered);
+                gathered.clear();
             }
             likeness.compare(&block);
             samples += (block.len() / channels) as u64;
             check_size(channels, samples)?;
         }
+        hear(&mut listeners, threads, &gathered);
         let frames = listeners.into_iter().map(Listener::finish).collect();
         Ok(Self {
             samples,
@@ -107,6 +115,27 @@ fn check_size(channels: usize, samples: u64) -> Result<(), EngineError> {
         max_channels,
         max_hours,
     })
+}
+
+/// Each listener hears its channel of interleaved samples.
+fn hear(listeners: &mut [Listener], threads: usize, samples: &[i16]) {
+    let channels = listeners.len();
+    let each = channels.div_ceil(threads.max(1));
+    std::thread::scope(|scope| {
+        let mut shares = listeners.chunks_mut(each).enumerate().map(|(share, some)| {
+            move || {
+                for (channel, listener) in (share * each..).zip(some) {
+                    listener.hear(samples.iter().skip(channel).step_by(channels).copied());
+                }
+            }
+        });
+        // The first share is this thread's.
+        let ours = shares.next();
+        for others in shares {
+            scope.spawn(others);
+        }
+        ours.into_iter().for_each(|hear| hear());
+    });
 }
 
 /// Cuts one channel into frames and asks the detector about each.
@@ -304,7 +333,9 @@ mod tests {
     }
 
     fn copies(channels: Vec<Vec<i16>>) -> Vec<Option<usize>> {
-        Survey::of(&Pcm::new(channels), &|| false).unwrap().copy_of
+        Survey::of(&Pcm::new(channels), 2, &|| false)
+            .unwrap()
+            .copy_of
     }
 
     #[test]
@@ -347,8 +378,22 @@ mod tests {
     }
 
     #[test]
+    fn threads_change_nothing() {
+        let channels: Vec<_> = (1..4).map(|seed| noise(seed, 400_123, 5_000.0)).collect();
+        let of = |threads| {
+            Survey::of(&Pcm::new(channels.clone()), threads, &|| false)
+                .unwrap()
+                .frames
+        };
+        let alone = of(1);
+        assert_eq!(alone.len(), 3);
+        assert_eq!(of(2), alone);
+        assert_eq!(of(8), alone);
+    }
+
+    #[test]
     fn the_last_frame_is_filled_up() {
-        let survey = Survey::of(&Pcm::new(vec![vec![0; 257]]), &|| false).unwrap();
+        let survey = Survey::of(&Pcm::new(vec![vec![0; 257]]), 1, &|| false).unwrap();
         assert_eq!(survey.samples, 257);
         assert_eq!(survey.frames[0].len(), 2);
         assert_eq!(survey.frames[0][0].level_db, -100);
@@ -356,12 +401,12 @@ mod tests {
 
     #[test]
     fn no_channel_is_refused_and_cancelling_is_heeded() {
-        let none = Survey::of(&Pcm::new(Vec::new()), &|| false);
+        let none = Survey::of(&Pcm::new(Vec::new()), 1, &|| false);
         assert!(matches!(
             none,
             Err(EngineError::TooLarge { channels: 0, .. })
         ));
-        let stopped = Survey::of(&Pcm::new(vec![vec![0; 257]]), &|| true);
+        let stopped = Survey::of(&Pcm::new(vec![vec![0; 257]]), 1, &|| true);
         assert!(matches!(stopped, Err(EngineError::Cancelled)));
     }
 }
