@@ -84,10 +84,13 @@ fn is_number(entity: &Candidate) -> bool {
     )
 }
 
+/// The words of a full name, and its value.
+type FullName = (Vec<String>, String);
+
 /// The names of the people of a conversation.
 struct Names {
     /// The words and the value of full names, by their first two words.
-    by_start: HashMap<(String, String), Vec<(Vec<String>, String)>>,
+    by_start: HashMap<(String, String), Vec<FullName>>,
     /// The first words of these.
     firsts: HashSet<String>,
     /// The one full name that a word is part of; `None` if it is of several.

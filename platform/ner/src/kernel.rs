@@ -64,8 +64,9 @@ impl Packed {
                 let weights = (first..first + panel).map(|output| weight(output).unwrap_or(0.0));
                 packed.weights.extend(weights);
             }
-            let bias = |output| known(output).then(|| bias(output)).unwrap_or(0.0);
-            packed.bias.extend((first..first + panel).map(bias));
+            let bias = |output| known(output).then(|| bias(output));
+            let biases = (first..first + panel).map(|output| bias(output).unwrap_or(0.0));
+            packed.bias.extend(biases);
         }
         packed
     }
