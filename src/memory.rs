@@ -5,7 +5,7 @@
 //! default it hands freed memory back to the system after a second: then a tenth of the time of a
 //! transcription goes into pages that come back empty.
 
-use libmimalloc_sys::{mi_option_set, mi_option_t};
+use libmimalloc_sys::{mi_option_set_default, mi_option_t};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -17,26 +17,23 @@ const PURGE_DELAY: mi_option_t = 15;
 /// Longer than it takes to hear a batch, and short for an operator who looks at idle memory.
 const PURGE_AFTER_MS: std::ffi::c_long = 10_000;
 
-/// Keeps freed memory for a while. To be called first.
+/// Keeps freed memory for a while, unless `MIMALLOC_PURGE_DELAY` says otherwise. To be called first.
 #[allow(unsafe_code, reason = "an option of the allocator")]
 pub(crate) fn keep_freed() {
     // SAFETY: sets a number, and the option exists: the test below has read its default.
-    unsafe { mi_option_set(PURGE_DELAY, PURGE_AFTER_MS) }
+    unsafe { mi_option_set_default(PURGE_DELAY, PURGE_AFTER_MS) }
 }
 
 #[cfg(test)]
 mod tests {
-    use libmimalloc_sys::mi_option_get;
-
-    use super::*;
-
     #[test]
     #[allow(unsafe_code, reason = "an option of the allocator")]
     fn the_option_is_the_delay_that_is_a_second_by_default() {
+        use super::{PURGE_AFTER_MS, PURGE_DELAY, keep_freed};
         // SAFETY: reads a number.
-        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, 1_000);
+        let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        assert_eq!(delay(), 1_000);
         keep_freed();
-        // SAFETY: as above.
-        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, PURGE_AFTER_MS);
+        assert_eq!(delay(), PURGE_AFTER_MS);
     }
 }
