@@ -196,23 +196,8 @@ async fn a_sign_up_becomes_an_account_and_a_welcome() {
     let workers = stage.run("workers", &["worker", "accounts", "notify"]);
     let base = gateway.line_after("the gateway listens on ");
     let api = Api::new(&base, "none");
-    let sign_up = |name: &'static str| {
-        let body = json!({
-            "email": "ann@example.com",
-            "name": name,
-            "password": "correct horse battery staple",
-        });
-        api.anonymous(Method::POST, "/v1/signups")
-            .json(&body)
-            .send()
-    };
-    let first = sign_up("Ann Example").await.unwrap();
-    assert_eq!(first.status(), StatusCode::ACCEPTED);
-    let first: Value = first.json().await.unwrap();
-    assert_eq!(
-        until_decided(&api, &first, "welcomed").await["status"],
-        "welcomed"
-    );
+    let first = api.sign_up("Ann Example", "ann@example.com").await;
+    assert_eq!(api.decided(&first, "welcomed").await["status"], "welcomed");
     let mails: Vec<_> = fs::read_dir(stage.folder.path().join("workers/mail"))
         .unwrap()
         .flatten()
@@ -225,13 +210,8 @@ async fn a_sign_up_becomes_an_account_and_a_welcome() {
     );
 
     // The address is taken now.
-    let second: Value = sign_up("Somebody Else")
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let rejected = until_decided(&api, &second, "rejected").await;
+    let second = api.sign_up("Somebody Else", "ann@example.com").await;
+    let rejected = api.decided(&second, "rejected").await;
     assert_eq!(rejected["code"], "email_taken", "{rejected}");
 
     let weak = json!({ "email": "bob@example.com", "name": "Bob", "password": "short" });
@@ -251,17 +231,4 @@ async fn a_sign_up_becomes_an_account_and_a_welcome() {
     }
     gateway.end();
     workers.end();
-}
-
-async fn until_decided(api: &Api, accepted: &Value, status: &str) -> Value {
-    let path = format!("/v1/signups/{}", accepted["id"].as_str().unwrap());
-    for _ in 0..600 {
-        let response = api.anonymous(Method::GET, &path).send().await.unwrap();
-        let found: Value = response.json().await.unwrap();
-        if found["status"] == status {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the sign-up is not {status} within 30 s")
 }

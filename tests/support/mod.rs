@@ -19,7 +19,7 @@ use colloquy_contract::permissions::OPERATOR;
 use colloquy_runtime::collector::Collector;
 use colloquy_testkit::{Authorization, Broker, BrokerOptions};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -368,6 +368,33 @@ impl Api {
 
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Signs somebody up; returns what was answered.
+    pub async fn sign_up(&self, name: &str, email: &str) -> Value {
+        let body = json!({
+            "email": email,
+            "name": name,
+            "password": "correct horse battery staple",
+        });
+        let request = self.anonymous(Method::POST, "/v1/signups").json(&body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        response.json().await.unwrap()
+    }
+
+    /// Waits until an accepted sign-up has come so far; returns what it is then.
+    pub async fn decided(&self, accepted: &Value, status: &str) -> Value {
+        let path = format!("/v1/signups/{}", accepted["id"].as_str().unwrap());
+        for _ in 0..600 {
+            let response = self.anonymous(Method::GET, &path).send().await.unwrap();
+            let found: Value = response.json().await.unwrap();
+            if found["status"] == status {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the sign-up is not {status} within 30 s")
     }
 
     pub async fn get(&self, path: &str) -> Value {
