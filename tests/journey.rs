@@ -12,11 +12,11 @@ use colloquy_contract::{
     AccountId, ArtifactRef, Bucket, ConversationId, Fact, Scope, transcript::Transcript,
 };
 use colloquy_decode::audio::{Limits, decode_file};
-use colloquy_transcribe::engine::{Engine, EngineOptions, Pcm, Request};
+use colloquy_transcribe::engine::{Pcm, Request};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use support::{Api, Stage, sample, truth};
+use support::{Api, Stage, engine, sample, truth};
 
 /// The call of this journey: an MP3 with names, a phone number, an e-mail address and a card.
 const CALL: &str = "hotel-booking";
@@ -185,11 +185,7 @@ fn transcribe(flac: &Path) -> String {
             planes[index % channels].push(*sample);
         }
     }
-    let manifest = colloquy_assets::Manifest::embedded().unwrap();
-    let cache = colloquy_assets::Cache::locate().unwrap();
-    let model = cache.folder(manifest.get("whisper-base").unwrap());
-    let engine = Engine::load(&model, &EngineOptions::default()).unwrap();
-    let transcription = engine
+    let transcription = engine("whisper-base")
         .transcribe(&Pcm::new(planes), &Request::default(), &|_| {}, &|| false)
         .unwrap();
     text_of(&transcription.transcript)

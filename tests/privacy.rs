@@ -25,9 +25,10 @@ use colloquy_contract::{
     AccountId, Bucket, ConversationId, Fact, Scope, facts::Family, transcript::Transcript,
 };
 use colloquy_decode::audio::{Limits, decode_file};
+use colloquy_testkit::plain;
 use colloquy_transcribe::{
     FlacRecording,
-    engine::{Engine, EngineOptions, Request},
+    engine::{Engine, Request},
 };
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
@@ -37,7 +38,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tantivy::{Document, TantivyDocument};
 
-use support::{Api, Stage, samples, truth};
+use support::{Api, Stage, engine, samples, truth};
 
 /// The most of the other words that may go.
 const MOST_OTHERS: f64 = 0.05;
@@ -94,7 +95,7 @@ async fn no_value_of_any_sample_is_left_anywhere() {
         api.completed(&call.id).await;
     }
     let bus = stage.bus().await;
-    let engine = engine();
+    let engine = engine("whisper-base");
     let mut places = everywhere(&stage, &api, &bus, &calls).await;
     let mut others = Others::default();
     let mut left = signed_up_in(&places);
@@ -136,9 +137,7 @@ async fn no_value_of_any_sample_is_left_anywhere() {
 
 /// Whether a place tells who signed up.
 fn is_named_in(place: &Place) -> bool {
-    [PERSON, EMAIL]
-        .iter()
-        .any(|known| place.has(&squeezed(known)))
+    [PERSON, EMAIL].iter().any(|known| place.has(&plain(known)))
 }
 
 /// Where else than in the log of accounts and in e-mails it is told who signed up.
@@ -175,7 +174,7 @@ impl Place {
         for word in text.split(|c: char| !c.is_alphanumeric()) {
             if !word.is_empty() {
                 words.push(squeezed_text.len());
-                squeezed_text += &squeezed(word);
+                squeezed_text += &plain(word);
             }
         }
         words.push(squeezed_text.len());
@@ -212,7 +211,7 @@ fn secrets(truth: &Value) -> Vec<String> {
                 false => &["value", "spoken"],
             };
             for form in forms {
-                secrets.push(squeezed(entity[*form].as_str().unwrap()));
+                secrets.push(plain(entity[*form].as_str().unwrap()));
             }
         }
     }
@@ -220,13 +219,6 @@ fn secrets(truth: &Value) -> Vec<String> {
     secrets.sort();
     secrets.dedup();
     secrets
-}
-
-fn squeezed(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 fn words_of(transcript: &Transcript) -> String {
@@ -409,13 +401,6 @@ async fn texts(bus: &Bus, facts: &[Fact]) -> (Transcript, Transcript) {
     }
     let after = read.pop().unwrap();
     (read.pop().unwrap(), after)
-}
-
-fn engine() -> Engine {
-    let manifest = colloquy_assets::Manifest::embedded().unwrap();
-    let cache = colloquy_assets::Cache::locate().unwrap();
-    let model = cache.folder(manifest.get("whisper-base").unwrap());
-    Engine::load(&model, &EngineOptions::default()).unwrap()
 }
 
 /// What is heard in the recording that the API gives out.

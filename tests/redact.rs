@@ -13,12 +13,9 @@ use std::{
 
 use colloquy_contract::transcript::Transcript;
 use colloquy_decode::audio::{Decoded, Limits, decode_file};
-use colloquy_transcribe::{
-    FlacRecording,
-    engine::{Engine, EngineOptions, Request},
-};
+use colloquy_transcribe::{FlacRecording, engine::Request};
 
-use support::{colloquy, sample};
+use support::{colloquy, engine, sample};
 
 fn redact(folder: &Path, args: &[&str], input: &[u8]) -> Output {
     let mut child = colloquy()
@@ -53,16 +50,12 @@ fn hard_case() -> PathBuf {
 fn listen(path: &Path, folder: &Path) -> (Decoded, Transcript) {
     let flac = folder.join("heard.flac");
     let decoded = decode_file(path, &flac, &Limits::default(), &|| false).unwrap();
-    let manifest = colloquy_assets::Manifest::embedded().unwrap();
-    let cache = colloquy_assets::Cache::locate().unwrap();
-    let model = cache.folder(manifest.get("whisper-base").unwrap());
-    let engine = Engine::load(&model, &EngineOptions::default()).unwrap();
     let request = Request {
         language: Some("en".to_owned()),
         ..Request::default()
     };
     let recording = FlacRecording::open(&flac).unwrap();
-    let heard = engine.transcribe(&recording, &request, &|_| {}, &|| false);
+    let heard = engine("whisper-base").transcribe(&recording, &request, &|_| {}, &|| false);
     fs::remove_file(flac).unwrap();
     (decoded, heard.unwrap().transcript)
 }

@@ -20,14 +20,15 @@ use axum::{
 };
 use colloquy_contract::{AccountId, ConversationId, Fact, Scope};
 use colloquy_decode::audio::{Limits, decode_file};
+use colloquy_testkit::plain;
 use colloquy_transcribe::{
     FlacRecording,
-    engine::{Engine, EngineOptions, Request},
+    engine::{Engine, Request},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use support::{Api, MODEL, Stage, truth};
+use support::{Api, MODEL, Stage, engine, truth};
 
 /// A call whose card number, name and address have to go.
 const CALL: &str = "parcel-delivery";
@@ -44,11 +45,8 @@ struct Server {
 impl Server {
     /// Serves on a free port; returns itself and its address.
     async fn start() -> (Arc<Self>, String) {
-        let manifest = colloquy_assets::Manifest::embedded().unwrap();
-        let cache = colloquy_assets::Cache::locate().unwrap();
-        let model = cache.folder(manifest.get(MODEL).unwrap());
         let server = Arc::new(Self {
-            engine: Engine::load(&model, &EngineOptions::default()).unwrap(),
+            engine: engine(MODEL),
             asked: AtomicUsize::new(0),
         });
         let router = Router::new()
@@ -146,13 +144,9 @@ async fn a_speech_server_writes_down_calls_and_proves_their_redaction() {
         .get(&format!("/v1/conversations/{id}/transcript"))
         .await
         .to_string();
-    let squeezed = |text: &str| {
-        let kept: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-        kept.to_lowercase()
-    };
-    let transcript = squeezed(&transcript);
+    let transcript = plain(&transcript);
     for entity in truth["entities"].as_array().unwrap() {
-        let value = squeezed(entity["value"].as_str().unwrap());
+        let value = plain(entity["value"].as_str().unwrap());
         assert!(!transcript.contains(&value), "{value} is still there");
     }
     platform.end();

@@ -18,6 +18,7 @@ use colloquy_bus::{
 use colloquy_contract::permissions::OPERATOR;
 use colloquy_runtime::collector::Collector;
 use colloquy_testkit::{Authorization, Broker, BrokerOptions};
+use colloquy_transcribe::engine::{Engine, EngineOptions};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -447,6 +448,14 @@ impl Api {
         assert_eq!(status["status"], "completed", "{status}");
         status
     }
+}
+
+/// The speech model of that name, with the default options.
+pub fn engine(name: &str) -> Engine {
+    let manifest = colloquy_assets::Manifest::embedded().unwrap();
+    let cache = colloquy_assets::Cache::locate().unwrap();
+    let model = cache.folder(manifest.get(name).unwrap());
+    Engine::load(&model, &EngineOptions::default()).unwrap()
 }
 
 pub fn samples() -> PathBuf {
