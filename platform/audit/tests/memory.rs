@@ -3,7 +3,8 @@
 //! `COLLOQUY_AUDIT_CONVERSATIONS=20000 cargo test --workspace --test memory -- --ignored --nocapture`
 //!
 //! With `--release` the speed is the program's. With `RUST_LOG=colloquy_audit=debug` the audit says
-//! how long its steps take.
+//! how long its steps take. `COLLOQUY_AUDIT_WAY=rejected` makes conversations that decoding rejects:
+//! two facts instead of seven and a third of the objects, so a million of them fit on a small disk.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,8 +33,30 @@ use tokio::task::JoinHandle;
 
 use support::{Platform, assert_clean, golden, message, options};
 
-/// The way of a conversation and who states each fact.
-const WAY: [(FactType, &str, &str); 7] = [
+/// What the conversations go through, and what one of them leaves.
+struct Way {
+    /// The facts, who states each, and its golden file.
+    facts: &'static [(FactType, &'static str, &'static str)],
+    /// Messages in the streams of its artifacts: two for each object.
+    vault: u64,
+    open: u64,
+}
+
+const ALL_THE_WAY: Way = Way {
+    facts: &INDEXED,
+    vault: 10,
+    open: 4,
+};
+
+const SOON_OVER: Way = Way {
+    facts: &[INDEXED[0], REJECTED],
+    vault: 4,
+    open: 0,
+};
+
+const REJECTED: (FactType, &str, &str) = (FactType::ConversationRejected, "decode", "rejected");
+
+const INDEXED: [(FactType, &str, &str); 7] = [
     (FactType::ConversationReceived, "gateway", "received"),
     (FactType::ConversationDecoded, "decode", "decoded"),
     (
@@ -63,9 +86,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn an_audit_needs_bounded_memory() {
     let count: u64 =
         std::env::var("COLLOQUY_AUDIT_CONVERSATIONS").map_or(20_000, |text| text.parse().unwrap());
+    let way = match std::env::var("COLLOQUY_AUDIT_WAY").as_deref() {
+        Ok("rejected") => &SOON_OVER,
+        Ok(other) => panic!("no way is called {other}; \"rejected\" is one"),
+        Err(_) => &ALL_THE_WAY,
+    };
     let platform = Platform::hasty().await;
     let begun = Instant::now();
-    state(&platform, count).await;
+    state(&platform, way, count).await;
     println!("stated {count} conversations in {:?}", begun.elapsed());
 
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
@@ -75,7 +103,8 @@ async fn an_audit_needs_bounded_memory() {
     let took = begun.elapsed();
     let peak = status("VmHWM");
     assert_clean(&report);
-    assert_eq!(report.conversations.completed, count);
+    let ended = report.conversations.completed + report.conversations.rejected;
+    assert_eq!(ended, count);
     assert_eq!(report.looked_at_again, 0);
     println!(
         "audited {count} conversations, {} facts, {} objects in {took:?}: {:.0} conversations/s; \
@@ -91,43 +120,51 @@ async fn an_audit_needs_bounded_memory() {
 }
 
 /// Leaves conversations with the broker: while it stores some, the next are made.
-async fn state(platform: &Platform, count: u64) {
-    let templates: Arc<Vec<Value>> = Arc::new(WAY.iter().map(|(.., name)| golden(name)).collect());
+async fn state(platform: &Platform, way: &'static Way, count: u64) {
+    let templates = way.facts.iter().map(|(.., name)| golden(name));
+    let templates: Arc<Vec<Value>> = Arc::new(templates.collect());
     let mut raw = platform.raw().await;
-    let mut made = make(platform, &templates, count.min(SENT_AT_ONCE));
+    let mut made = make(platform, way, &templates, count.min(SENT_AT_ONCE));
     let mut sent = 0;
     while sent < count {
         let messages = made.await.unwrap();
         let before = sent;
         sent = count.min(sent + SENT_AT_ONCE);
-        made = make(platform, &templates, SENT_AT_ONCE.min(count - sent));
-        stored(platform, before).await;
+        made = make(platform, way, &templates, SENT_AT_ONCE.min(count - sent));
+        stored(platform, way, before).await;
         raw.send(&messages).await;
         raw.flush().await;
     }
-    stored(platform, count).await;
+    stored(platform, way, count).await;
 }
 
 /// Messages of so many conversations.
-fn make(platform: &Platform, templates: &Arc<Vec<Value>>, count: u64) -> JoinHandle<Vec<u8>> {
+fn make(
+    platform: &Platform,
+    way: &'static Way,
+    templates: &Arc<Vec<Value>>,
+    count: u64,
+) -> JoinHandle<Vec<u8>> {
     let (templates, index) = (templates.clone(), platform.index.clone());
     tokio::task::spawn_blocking(move || {
         let mut messages = Vec::new();
         for _ in 0..count {
-            let (conversation, turns) = conversation(&mut messages, &templates);
-            index.lock().unwrap().insert(conversation, (1, turns));
+            let (conversation, turns) = conversation(&mut messages, way, &templates);
+            if let Some(turns) = turns {
+                index.lock().unwrap().insert(conversation, (1, turns));
+            }
         }
         messages
     })
 }
 
 /// Waits until what so many conversations leave is stored.
-async fn stored(platform: &Platform, count: u64) {
+async fn stored(platform: &Platform, way: &Way, count: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     for (stream, each) in [
-        (streams::CONVERSATIONS.name, 7),
-        ("OBJ_vault", 10),
-        ("OBJ_open", 4),
+        (streams::CONVERSATIONS.name, way.facts.len() as u64),
+        ("OBJ_vault", way.vault),
+        ("OBJ_open", way.open),
         ("KV_progress", 1),
     ] {
         loop {
@@ -148,8 +185,13 @@ fn status(field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Everything that one conversation leaves with the broker; which it is and its turns.
-fn conversation(messages: &mut Vec<u8>, templates: &[Value]) -> (ConversationId, u32) {
+/// Everything that one conversation leaves with the broker; which it is and, if it is indexed, its
+/// turns.
+fn conversation(
+    messages: &mut Vec<u8>,
+    way: &Way,
+    templates: &[Value],
+) -> (ConversationId, Option<u32>) {
     let conversation = ConversationId::generate();
     let scope = Scope::Conversation {
         account: "acme".parse().unwrap(),
@@ -158,8 +200,8 @@ fn conversation(messages: &mut Vec<u8>, templates: &[Value]) -> (ConversationId,
     let mut progress = Progress::new(conversation);
     let mut cause: Option<Envelope> = None;
     let mut stored = BTreeMap::new();
-    let (mut facts, mut turns) = (Vec::new(), 0);
-    for ((fact_type, service, _), template) in WAY.iter().zip(templates) {
+    let (mut facts, mut turns) = (Vec::new(), None);
+    for ((fact_type, service, _), template) in way.facts.iter().zip(templates) {
         let mut data = template.clone();
         let bucket = match fact_type {
             FactType::ConversationAnonymized | FactType::ConversationQualified => Bucket::Open,
@@ -177,7 +219,7 @@ fn conversation(messages: &mut Vec<u8>, templates: &[Value]) -> (ConversationId,
         };
         progress.apply(&envelope, &fact);
         if let Fact::ConversationIndexed(indexed) = &fact {
-            turns = indexed.turns;
+            turns = Some(indexed.turns);
         }
         facts.push((envelope.clone(), fact.to_json().unwrap()));
         cause = Some(envelope);

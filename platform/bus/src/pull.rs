@@ -171,7 +171,7 @@ impl Puller {
         let room = room.min(self.capacity);
         let outstanding = self.open.as_ref().map_or(0, |open| open.outstanding);
         let wanted = room.saturating_sub(outstanding);
-        let worth_it = outstanding == 0 || wanted > self.capacity / 4;
+        let worth_it = outstanding == 0 || wanted > self.capacity / 2;
         if wanted == 0 || !worth_it {
             return Ok(());
         }
