@@ -196,7 +196,7 @@ async fn chunks(
     parts: Parts,
     count: &mut BucketCounts,
 ) -> Result<Spilled<(String, u64)>> {
-    let mut scan = bus.scan_chunks(bucket).await?;
+    let mut scan = bus.scan_chunks(bucket);
     while let Some((nuid, chunks)) = scan.next().await? {
         count.chunks += chunks;
         spill.push(parts.of_name(&nuid), &(nuid, chunks))?;

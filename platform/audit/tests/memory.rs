@@ -254,7 +254,7 @@ fn object(
     let sha256 = hex::encode(digest);
     let conversation = scope.conversation().unwrap();
     let path = format!("{}/{conversation}/{sha256}", scope.account());
-    let nuid = sha256[..22].to_owned() + bucket.as_str();
+    let nuid = format!("{}.{}{bucket}", &sha256[..2], &sha256[2..22]);
     let info = json!({
         "name": path, "bucket": bucket.as_str(), "nuid": nuid, "size": content.len(), "chunks": 1,
         "mtime": "2026-01-01T00:00:00Z",

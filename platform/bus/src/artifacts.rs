@@ -12,10 +12,12 @@
 //! | `put` | storing: documents, files, what flows in |
 //! | `get` | reading: documents, files, what flows out |
 //! | `chunks` | an object's chunks, one request for each |
-//! | `readers` | what content flows through: hashing, gathering, counting, stalling |
+//! | `layout` | where a bucket keeps what |
+//! | `readers` | what content flows through: hashing, counting, stalling |
 
 mod chunks;
 mod get;
+pub(crate) mod layout;
 mod put;
 mod readers;
 
@@ -23,18 +25,19 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
     self,
-    object_store::{InfoErrorKind, ObjectInfo, ObjectStore},
-    stream::Stream,
+    object_store::ObjectInfo,
+    stream::{DirectGetErrorKind, Stream},
 };
 use colloquy_contract::{ArtifactRef, Bucket};
 use futures::TryStreamExt;
 
 use crate::{
     BusError, Result,
-    connect::object_stream,
     denied::{Denials, apis},
     metrics::Meters,
 };
+
+use layout::{chunk_subject, object_stream, object_subject};
 
 pub use get::skip;
 
@@ -95,20 +98,16 @@ impl Artifacts {
 
     /// Whether the referenced artifact is there with all its chunks.
     pub async fn check(&self, reference: &ArtifactRef) -> Result<bool> {
-        let checking = async {
-            let store = self.store(reference.bucket).await?;
-            self.exists(&store, reference).await
-        };
+        let checking = async { Ok(self.standing(reference).await?.whole) };
         self.read(reference.bucket, checking).await
     }
 
     /// Counts the chunks that the bucket holds: every one was acknowledged, and all are there.
-    async fn verify_chunks(&self, bucket: Bucket, info: &ObjectInfo) -> Result<()> {
+    async fn verify_chunks(&self, bucket: Bucket, id: &str, chunks: usize) -> Result<()> {
         let stream = self.stream(bucket).await?;
-        let subject = format!("$O.{bucket}.C.{}", info.nuid);
         let mut counts = stream
             .info_builder()
-            .subjects(&subject)
+            .subjects(chunk_subject(bucket, id))
             .fetch()
             .await
             .map_err(|error| write_error(bucket, error))?;
@@ -120,24 +119,47 @@ impl Artifacts {
             Some((_, count)) => count,
             None => 0,
         };
-        if found == info.chunks {
+        if found == chunks {
             return Ok(());
         }
         Err(BusError::ArtifactDamaged {
             bucket: bucket.as_str(),
-            expected: format!("{} chunks", info.chunks),
+            expected: format!("{chunks} chunks"),
             found: format!("{found} chunks"),
         })
     }
 
-    /// Whether an artifact is there with all its chunks.
-    async fn exists(&self, store: &ObjectStore, reference: &ArtifactRef) -> Result<bool> {
-        match store.info(&reference.name).await {
-            Ok(info) => Ok(!info.deleted
-                && info.size as u64 == reference.size_bytes
-                && self.verify_chunks(reference.bucket, &info).await.is_ok()),
-            Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
-            Err(error) => Err(read_error(reference.bucket, error)),
+    /// What stands under the name of an artifact.
+    async fn standing(&self, reference: &ArtifactRef) -> Result<Standing> {
+        let bucket = reference.bucket;
+        let Some((info, sequence)) = self.entry(bucket, &reference.name).await? else {
+            return Ok(Standing::default());
+        };
+        let as_referenced = !info.deleted && info.size as u64 == reference.size_bytes;
+        let whole = as_referenced
+            && self
+                .verify_chunks(bucket, &info.nuid, info.chunks)
+                .await
+                .is_ok();
+        Ok(Standing {
+            sequence,
+            id: Some(info.nuid),
+            whole,
+        })
+    }
+
+    /// What a bucket notes under a name, and where in its stream; `None` if it never noted anything.
+    async fn entry(&self, bucket: Bucket, name: &str) -> Result<Option<(ObjectInfo, u64)>> {
+        let stream = self.stream(bucket).await?;
+        let subject = object_subject(bucket, name);
+        match stream.direct_get_last_for_subject(subject).await {
+            Ok(message) => {
+                let info = serde_json::from_slice(&message.payload)
+                    .map_err(|error| read_error(bucket, error))?;
+                Ok(Some((info, message.sequence)))
+            }
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(read_error(bucket, error)),
         }
     }
 
@@ -148,13 +170,17 @@ impl Artifacts {
             .await
             .map_err(|error| read_error(bucket, error))
     }
+}
 
-    async fn store(&self, bucket: Bucket) -> Result<ObjectStore> {
-        self.jetstream
-            .get_object_store(bucket.as_str())
-            .await
-            .map_err(|error| read_error(bucket, error))
-    }
+/// What stands under the name of an artifact.
+#[derive(Debug, Default)]
+struct Standing {
+    /// Where in the stream; 0 if nothing does.
+    sequence: u64,
+    /// The id of its chunks.
+    id: Option<String>,
+    /// Whether it is the artifact with all its chunks.
+    whole: bool,
 }
 
 fn damaged(reference: &ArtifactRef, found: u64) -> BusError {

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::fs::{self, File};
 
-use crate::{Bus, BusError, Result, connect::object_stream};
+use crate::{Bus, BusError, Result, artifacts::layout::object_stream};
 
 use files::{digest, private_folder, refused, to_json, with_suffix, write_file};
 use transfer::{is_absent, read_stream, send_stream};

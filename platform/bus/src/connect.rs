@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_nats::{Client, Event, ServerAddr, jetstream};
-use colloquy_contract::{Bucket, permissions};
+use colloquy_contract::permissions;
 use rand::Rng;
 
 use crate::{
@@ -261,11 +261,6 @@ fn without_credentials(urls: &str) -> String {
         format!("{scheme}://{host}")
     };
     urls.split(',').map(clean).collect::<Vec<_>>().join(",")
-}
-
-/// The bucket's stream, as JetStream names it.
-pub(crate) fn object_stream(bucket: Bucket) -> String {
-    format!("OBJ_{bucket}")
 }
 
 #[cfg(test)]

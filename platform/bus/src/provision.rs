@@ -28,7 +28,7 @@ use colloquy_contract::{
     subject,
 };
 
-use crate::{Bus, BusError, Result, chain, connect::object_stream};
+use crate::{Bus, BusError, Result, artifacts::layout::object_stream, chain};
 
 pub(crate) use patience::connects_later;
 pub use safety::{Finding, Severity};

@@ -249,7 +249,8 @@ const fn may_repeat(fact: FactType) -> bool {
     matches!(fact, FactType::ConversationFailed)
 }
 
-fn is_conflict(error: &PublishError) -> bool {
+/// Whether something else stood on the subject than what was expected.
+pub(crate) fn is_conflict(error: &PublishError) -> bool {
     match error.kind() {
         PublishErrorKind::WrongLastSequence => true,
         PublishErrorKind::Other => api_code(error) == Some(WRONG_LAST_SEQUENCE_CONSTANT),

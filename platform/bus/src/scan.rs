@@ -4,7 +4,8 @@
 //! - A scan reads what is there when it begins and ends there; what comes meanwhile may or may not
 //!   be seen, and what is purged meanwhile does not hold it up. One message is in memory at a time.
 //! - Chunks of objects are counted by the broker, from its own table of subjects: their content is
-//!   not read. It answers in pages of 100,000 subjects, which is the most that we hold.
+//!   not read. It is asked for one group of ids after the other, so that no answer is long and no
+//!   writer waits; it answers in pages of 100,000 subjects, which is the most that we hold.
 //! - A look-up asks the stream's leader, so it sees everything that was acknowledged.
 //! - What is removed is removed by its exact subject and only up to the sequence that was looked
 //!   at: an object that was stored again meanwhile stays.
@@ -14,17 +15,18 @@ use async_nats::jetstream::{
     object_store::ObjectInfo,
     stream::{InfoWithSubjects, LastRawMessageErrorKind},
 };
-use base64::{
-    Engine,
-    engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use colloquy_contract::{Bucket, streams::KvSpec};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
 use crate::{
-    Bus, BusError, Result, connect::object_stream, log::log_error, time::timestamp, walk::Walk,
+    Bus, BusError, Result,
+    artifacts::layout::{chunk_subject, id_groups, object_stream, object_subject},
+    log::log_error,
+    time::timestamp,
+    walk::Walk,
 };
 
 /// An object as its bucket knows it.
@@ -76,20 +78,34 @@ impl Objects {
 
 /// How many chunks lie under each id of a bucket, one id after the other.
 pub struct Chunks {
-    pages: InfoWithSubjects,
-    prefix: String,
-    stream: String,
+    bus: Bus,
+    bucket: Bucket,
+    groups: Box<dyn Iterator<Item = String> + Send>,
+    group: Option<InfoWithSubjects>,
 }
 
 impl Chunks {
     /// The next id and the number of its chunks; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<(String, u64)>> {
-        let next = self.pages.try_next().await;
-        let next = next.map_err(|error| log_error(&self.stream, error))?;
-        Ok(next.map(|(subject, count)| {
-            let nuid = subject.strip_prefix(&self.prefix).unwrap_or(&subject);
-            (nuid.to_owned(), count as u64)
-        }))
+        let name = object_stream(self.bucket);
+        loop {
+            let Some(group) = &mut self.group else {
+                let Some(ids) = self.groups.next() else {
+                    return Ok(None);
+                };
+                self.group = Some(self.bus.chunk_counts(self.bucket, &ids).await?);
+                continue;
+            };
+            let next = group.try_next().await;
+            match next.map_err(|error| log_error(&name, error))? {
+                Some((subject, count)) => {
+                    let prefix = chunk_subject(self.bucket, "");
+                    let id = subject.strip_prefix(&prefix).unwrap_or(&subject);
+                    return Ok(Some((id.to_owned(), count as u64)));
+                }
+                None => self.group = None,
+            }
+        }
     }
 }
 
@@ -123,21 +139,25 @@ impl Bus {
         Objects(Walk::new(self.clone(), stream, filters, 1))
     }
 
-    /// Looks over the chunks of a bucket.
-    pub async fn scan_chunks(&self, bucket: Bucket) -> Result<Chunks> {
+    /// Looks over the chunks of a bucket, one group of ids after the other.
+    pub fn scan_chunks(&self, bucket: Bucket) -> Chunks {
+        Chunks {
+            bus: self.clone(),
+            bucket,
+            groups: Box::new(id_groups()),
+            group: None,
+        }
+    }
+
+    /// How many chunks lie under each of the ids that match.
+    async fn chunk_counts(&self, bucket: Bucket, ids: &str) -> Result<InfoWithSubjects> {
         let name = object_stream(bucket);
         let stream = self.stream_of(&name).await?;
-        let pages = stream
-            .info_builder()
-            .subjects(format!("$O.{bucket}.C.>"))
+        let asking = stream.info_builder().subjects(chunk_subject(bucket, ids));
+        asking
             .fetch()
             .await
-            .map_err(|error| log_error(&name, error))?;
-        Ok(Chunks {
-            pages,
-            prefix: format!("$O.{bucket}.C."),
-            stream: name,
-        })
+            .map_err(|error| log_error(&name, error))
     }
 
     /// Looks over the entries of a key-value bucket.
@@ -185,14 +205,7 @@ impl Bus {
     /// How many chunks lie under an id. Reads none of them.
     pub async fn count_chunks(&self, bucket: Bucket, nuid: &str) -> Result<u64> {
         let name = object_stream(bucket);
-        let stream = self.stream_of(&name).await?;
-        let mut counts = stream
-            .info_builder()
-            .subjects(chunk_subject(bucket, nuid))
-            .fetch()
-            .await
-            .map_err(|error| log_error(&name, error))?;
-        let first = counts.try_next().await;
+        let first = self.chunk_counts(bucket, nuid).await?.try_next().await;
         let first = first.map_err(|error| log_error(&name, error))?;
         Ok(first.map_or(0, |(_, count)| count as u64))
     }
@@ -288,14 +301,6 @@ fn sha256_of(digest: &str) -> String {
         .and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok())
         .map(hex::encode)
         .unwrap_or_default()
-}
-
-fn object_subject(bucket: Bucket, name: &str) -> String {
-    format!("$O.{bucket}.M.{}", URL_SAFE.encode(name))
-}
-
-fn chunk_subject(bucket: Bucket, nuid: &str) -> String {
-    format!("$O.{bucket}.C.{nuid}")
 }
 
 #[cfg(test)]

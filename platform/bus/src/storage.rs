@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use async_nats::jetstream::{self, ErrorCode};
 use colloquy_contract::streams;
 
-use crate::{Bus, BusError, Result, connect::object_stream, error::chain};
+use crate::{Bus, BusError, Result, artifacts::layout::object_stream, error::chain};
 
 /// Free space of the broker's disk that is not for it: a broker whose disk is full stops
 /// altogether, and what is under way needs some when nothing new is let in any more. As large as

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use colloquy_bus::BusError;
+use colloquy_bus::{Bus, BusError};
 use colloquy_contract::Bucket;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
@@ -108,6 +108,71 @@ async fn too_much_and_broken_sources_are_refused() {
     );
     let broken = put(600_000, true, 1_000_000).await;
     assert!(matches!(broken, Err(BusError::Content(_))), "{broken:?}");
+    // Only what was allowed has left anything.
+    assert_eq!(chunks(&test.bus).await, [8]);
+}
+
+/// How many chunks lie under each id.
+async fn chunks(bus: &Bus) -> Vec<u64> {
+    let (mut scan, mut counts) = (bus.scan_chunks(Bucket::Vault), Vec::new());
+    while let Some((_, count)) = scan.next().await.unwrap() {
+        counts.push(count);
+    }
+    counts
+}
+
+#[tokio::test]
+async fn who_stores_the_same_at_once_stores_it_once() {
+    let test = start().await;
+    let (artifacts, scope) = (test.bus.artifacts(), conversation());
+    let put = || {
+        let source = Trickle::new(300_000, false);
+        artifacts.put_stream(Bucket::Vault, &scope, "audio/x", source, 1_000_000)
+    };
+    let stored = futures::future::try_join_all((0..8).map(|_| put()))
+        .await
+        .unwrap();
+    assert!(stored.iter().all(|reference| *reference == stored[0]));
+    assert_eq!(
+        artifacts.get_bytes(&stored[0]).await.unwrap().len(),
+        300_000
+    );
+    assert_eq!(chunks(&test.bus).await, [3]);
+}
+
+#[tokio::test]
+async fn what_other_tools_store_is_read_and_found() {
+    let test = start().await;
+    let (artifacts, scope) = (test.bus.artifacts(), conversation());
+    let content = vec![7; 300_000];
+    let ours = artifacts
+        .put_bytes(Bucket::Vault, &scope, "x/y", content.clone())
+        .await
+        .unwrap();
+    let client = async_nats::connect(test.url("test")).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let store = jetstream.get_object_store("vault").await.unwrap();
+    // What we store is an object for the client library, too.
+    let mut read = Vec::new();
+    let mut object = store.get(&ours.name).await.unwrap();
+    object.read_to_end(&mut read).await.unwrap();
+    assert_eq!(read, content);
+    // It stores under ids of its own kind.
+    store.delete(&ours.name).await.unwrap();
+    assert!(!artifacts.check(&ours).await.unwrap());
+    let mut source = content.as_slice();
+    store.put(ours.name.as_str(), &mut source).await.unwrap();
+    assert!(artifacts.check(&ours).await.unwrap());
+    assert_eq!(artifacts.get_bytes(&ours).await.unwrap(), content);
+    assert_eq!(chunks(&test.bus).await.len(), 1);
+    // What was removed can be stored again.
+    store.delete(&ours.name).await.unwrap();
+    let again = artifacts
+        .put_bytes(Bucket::Vault, &scope, "x/y", content.clone())
+        .await
+        .unwrap();
+    assert_eq!(artifacts.get_bytes(&again).await.unwrap(), content);
+    assert_eq!(chunks(&test.bus).await, [3]);
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use colloquy_contract::Bucket;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
+use super::layout::chunk_subject;
+
 /// Of three replicas any may answer, also one that does not have the newest chunk yet: so often it
 /// is asked again, and after these pauses.
 const PAUSES: [Duration; 5] = [
@@ -44,7 +46,7 @@ pub(super) fn read(
 ) -> impl AsyncRead + Send + Unpin + use<> {
     let chunks = Chunks {
         stream,
-        subject: format!("$O.{bucket}.C.{}", info.nuid),
+        subject: chunk_subject(bucket, &info.nuid),
         from: 1,
         left: info.chunks,
     };

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Artifacts, MAX_DOCUMENT_BYTES, STALL, chunks, damaged, read_error,
+    Artifacts, MAX_DOCUMENT_BYTES, chunks, damaged, read_error,
     readers::{Counted, Hashing, Stalling},
 };
 use crate::{BusError, Result};
@@ -48,14 +48,8 @@ impl Artifacts {
     ) -> Result<impl AsyncRead + Send + Unpin + use<>> {
         let bucket = reference.bucket;
         let opening = async {
-            let store = self.store(bucket).await?;
-            let info = tokio::time::timeout(STALL, store.info(&reference.name))
-                .await
-                .map_err(|_| BusError::TimedOut {
-                    what: "opening an artifact",
-                    limit: STALL,
-                })?
-                .map_err(|error| read_error(bucket, error))?;
+            let entry = self.entry(bucket, &reference.name).await?;
+            let (info, _) = entry.ok_or_else(|| read_error(bucket, "there is none"))?;
             Ok((info, self.stream(bucket).await?))
         };
         let (info, stream) = self.read(bucket, opening).await?;

@@ -1,5 +1,5 @@
-//! Readers that content flows through on its way in or out: they hash, gather whole chunks, count, and
-//! fail when nothing moves.
+//! Readers that content flows through on its way in or out: they hash, count, and fail when
+//! nothing moves.
 
 use std::{
     io,
@@ -10,16 +10,10 @@ use std::{
 
 use colloquy_contract::Bucket;
 use sha2::{Digest, Sha256};
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    sync::watch,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{CHUNK_BYTES, STALL};
+use super::STALL;
 use crate::metrics::Meters;
-
-/// How much is read from the source at once.
-const READ_BYTES: usize = 16 * 1024;
 
 /// Hashes and counts what flows through, and fails past a limit.
 pub(super) struct Hashing<R> {
@@ -66,51 +60,6 @@ impl<R: AsyncRead + Unpin> AsyncRead for Hashing<R> {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
         self.digest.update(read);
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Gathers a whole chunk before it lets the reader have any of it, and reports movement.
-pub(super) struct Rechunked<'a, R> {
-    source: &'a mut R,
-    moved: watch::Sender<()>,
-    gathered: Vec<u8>,
-}
-
-impl<'a, R> Rechunked<'a, R> {
-    pub(super) fn new(source: &'a mut R, moved: watch::Sender<()>) -> Self {
-        Self {
-            source,
-            moved,
-            gathered: Vec::with_capacity(CHUNK_BYTES),
-        }
-    }
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Rechunked<'_, R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let whole = buf.remaining().min(CHUNK_BYTES);
-        let mut block = [0; READ_BYTES];
-        while this.gathered.len() < whole {
-            let room = (whole - this.gathered.len()).min(READ_BYTES);
-            let mut read = ReadBuf::new(&mut block[..room]);
-            match Pin::new(&mut *this.source).poll_read(cx, &mut read) {
-                Poll::Ready(Ok(())) if read.filled().is_empty() => break,
-                Poll::Ready(Ok(())) => {
-                    this.gathered.extend_from_slice(read.filled());
-                    let _ = this.moved.send(());
-                }
-                // What was gathered stays for the next poll.
-                other => return other,
-            }
-        }
-        buf.put_slice(&this.gathered);
-        this.gathered.clear();
         Poll::Ready(Ok(()))
     }
 }
