@@ -30,7 +30,7 @@ async fn limit(test: &TestBroker, stream: &str, max_bytes: i64) {
 /// Stores artifacts until the broker takes no more.
 async fn fill(bus: &Bus) -> BusError {
     for n in 0..100_u8 {
-        let content = vec![n; 500_000];
+        let content = vec![n; 200_000];
         let stored = bus
             .artifacts()
             .put_bytes(Bucket::Vault, &conversation(), "audio/wav", content)
