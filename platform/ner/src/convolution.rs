@@ -25,8 +25,9 @@ pub(crate) const TILE: usize = 4;
 /// Points at which the polynomials are known.
 const POINTS: usize = TILE + 2;
 
-/// Tiles whose values stay in the first-level cache together with the weights of a panel at a point.
-const BLOCK: usize = 33;
+/// Tiles that are computed together: so many that the weights, which are more than a processor's
+/// second cache holds, are fetched seldom; so few that the tiles' values stay in it.
+const BLOCK: usize = 66;
 
 /// Tiles that are multiplied together. With three vectors a row, four rows' sums fit in sixteen
 /// registers beside the weights.
@@ -116,27 +117,35 @@ impl Convolution {
     }
 
     /// Computes as many rows as there are; that is a multiple of [`TILE`]. Before the first and
-    /// behind the last, zeros are seen.
-    pub(crate) fn rows(&self, input: &[f32], output: &mut [f32]) {
+    /// behind the last, zeros are seen. `finish` is given what is computed, some rows at a time
+    /// while they are in the cache, with the place of the first number.
+    pub(crate) fn rows(
+        &self,
+        input: &[f32],
+        output: &mut [f32],
+        finish: impl FnMut(&mut [f32], usize),
+    ) {
         self.arch.dispatch(Convolve {
             layer: self,
             input,
             output,
+            finish,
         });
     }
 }
 
-struct Convolve<'a> {
+struct Convolve<'a, F> {
     layer: &'a Convolution,
     input: &'a [f32],
     output: &'a mut [f32],
+    finish: F,
 }
 
-impl WithSimd for Convolve<'_> {
+impl<F: FnMut(&mut [f32], usize)> WithSimd for Convolve<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let inputs = self.layer.inputs;
         let weights = S::as_simd_f32s(&self.layer.weights).0.as_chunks().0;
         let biases = S::as_simd_f32s(&self.layer.bias).0.as_chunks().0;
@@ -172,6 +181,7 @@ impl WithSimd for Convolve<'_> {
                     gather(simd, &products, tile, bias, panel, rows);
                 }
             }
+            (self.finish)(output, first * TILE * self.layer.outputs);
         }
     }
 }
@@ -311,7 +321,7 @@ mod tests {
             let rows = tiles * TILE;
             let input: Vec<_> = (0..rows * WIDTH).map(|at| number(at * 31 + 5)).collect();
             let mut output = vec![f32::NAN; rows * WIDTH];
-            layer.rows(&input, &mut output);
+            layer.rows(&input, &mut output, |_, _| ());
             for (at, found) in output.iter().enumerate() {
                 let (row, output) = (at / WIDTH, at % WIDTH);
                 let piece = |piece| {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `tokenizer`, `specials`, `affix`, `pattern` | text into tokens |
 //! | `vocabulary`, `hash`, `unicode` | words into numbers |
-//! | `vectors`, `encoder`, `convolution`, `kernel`, `norm` | tokens into vectors |
+//! | `vectors`, `words`, `encoder`, `convolution`, `kernel`, `norm` | tokens into vectors |
 //! | `decoder`, `label` | vectors into entities |
 //! | `reading`, `parallel` | in pieces, on some threads |
 //! | `model`, `msgpack`, `error` | the files of a model |
@@ -51,6 +51,7 @@ mod tokenizer;
 mod unicode;
 mod vectors;
 mod vocabulary;
+mod words;
 
 use std::ops::Range;
 use std::path::Path;
@@ -142,7 +143,7 @@ impl Ner {
     }
 
     /// Cuts texts into tokens, to be read by whatever threads the caller has
-    /// ([`Tokenized::read`]).
+    /// ([`Tokenized::reading`]).
     pub fn tokenize<'t>(&self, texts: &[&'t str]) -> Tokenized<'t> {
         Tokenized {
             layers: Arc::clone(&self.layers),
@@ -159,11 +160,31 @@ pub struct Tokenized<'t> {
 }
 
 impl Tokenized<'_> {
-    /// The entities of each text. `work` is given what does the work, and may call it on any number
-    /// of threads, sooner or later: each call works on the texts until there is nothing left to
-    /// take. What is left when `work` returns is done then.
-    pub fn read<T>(&self, work: impl FnOnce(&(dyn Fn() + Sync)) -> T) -> (Vec<Vec<Entity>>, T) {
-        self.layers.read(&self.texts, PIECE, work)
+    /// The work of reading them, not yet begun.
+    pub fn reading(&self) -> Reading<'_> {
+        self.layers.reading(&self.texts, PIECE)
+    }
+}
+
+/// Texts while they are read, on any number of threads.
+pub struct Reading<'t> {
+    texts: &'t Texts<'t>,
+    reader: Reader<'t>,
+}
+
+impl Reading<'_> {
+    /// Works on the texts until there is nothing left to take; what other threads have taken they
+    /// may be at work on still.
+    pub fn work(&self) {
+        self.reader.work();
+    }
+
+    /// The entities of each text. What is left to read is read now.
+    pub fn entities(self) -> Vec<Vec<Entity>> {
+        self.work();
+        let texts = self.texts.iter().zip(self.reader.states());
+        let entities = texts.map(|((text, tokens), state)| places(text, tokens, &state));
+        entities.collect()
     }
 }
 
@@ -176,26 +197,17 @@ impl Layers {
 
     fn entities_of(&self, texts: &[&str], piece: usize, threads: usize) -> Vec<Vec<Entity>> {
         let texts = self.tokenize(texts, threads);
+        let reading = self.reading(&texts, piece);
         let workers = vec![(); threads];
-        let read = self.read(&texts, piece, |work| {
-            side_by_side(threads, &workers, |()| work());
-        });
-        read.0
+        side_by_side(threads, &workers, |()| reading.work());
+        reading.entities()
     }
 
-    fn read<T>(
-        &self,
-        texts: &Texts<'_>,
-        piece: usize,
-        work: impl FnOnce(&(dyn Fn() + Sync)) -> T,
-    ) -> (Vec<Vec<Entity>>, T) {
-        let reader = Reader::new(&self.encoder, &self.decoder, texts, piece);
-        let made = work(&|| reader.work());
-        reader.work();
-        let states = reader.states();
-        let texts = texts.iter().zip(&states);
-        let entities = texts.map(|((text, tokens), state)| places(text, tokens, state));
-        (entities.collect(), made)
+    fn reading<'t>(&'t self, texts: &'t Texts<'t>, piece: usize) -> Reading<'t> {
+        Reading {
+            texts,
+            reader: Reader::new(&self.encoder, &self.decoder, texts, piece),
+        }
     }
 }
 

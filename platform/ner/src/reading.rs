@@ -13,8 +13,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::convolution::TILE;
 use crate::decoder::{Decoder, Products, State};
-use crate::encoder::{Encoded, Encoder, Word};
+use crate::encoder::{Encoded, Encoder};
 use crate::tokenizer::Token;
+use crate::words::{Scratch, Word};
 
 /// The network works on this many tokens at a time: enough that the four tokens computed twice at
 /// either end don't matter, few enough that all stays in the processor's cache.
@@ -38,6 +39,14 @@ struct Piece {
 struct Computed {
     products: Products,
     blank: Vec<bool>,
+}
+
+/// The memory that a thread works in, piece after piece.
+#[derive(Default)]
+struct Used {
+    scratch: Scratch,
+    encoded: Encoded,
+    spare: Vec<Products>,
 }
 
 /// Texts and their tokens.
@@ -115,19 +124,19 @@ impl<'l> Reader<'l> {
     /// returned, all is read.
     pub(crate) fn work(&self) {
         let _alarm = Alarm(self);
-        let (mut encoded, mut spare) = (Encoded::default(), Vec::new());
+        let mut used = Used::default();
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = self.jobs.get(at) else {
                 return;
             };
             let pieces = self.pieces.get(job.clone()).unwrap_or(&[]);
-            let computed = self.compute(pieces, &mut encoded, &mut spare);
+            let computed = self.compute(pieces, &mut used);
             let mut decoded = self.decoded();
             decoded.waiting.insert(at, computed);
             self.decode(&mut decoded);
-            spare.append(&mut decoded.spare);
-            spare.truncate(WAITING);
+            used.spare.append(&mut decoded.spare);
+            used.spare.truncate(WAITING);
             // The piece that all wait for is being computed by a thread that does not wait here.
             while decoded.waiting.len() >= WAITING && !decoded.broken {
                 let woken = self.room.wait(decoded);
@@ -167,17 +176,17 @@ impl<'l> Reader<'l> {
     }
 
     /// Computes some pieces together, in memory that was used before.
-    fn compute(
-        &self,
-        pieces: &[Piece],
-        encoded: &mut Encoded,
-        spare: &mut Vec<Products>,
-    ) -> Vec<Computed> {
+    fn compute(&self, pieces: &[Piece], used: &mut Used) -> Vec<Computed> {
+        let Used {
+            scratch,
+            encoded,
+            spare,
+        } = used;
         let seen = pieces.iter().map(|piece| match self.texts.get(piece.text) {
             Some((text, tokens)) => (*text, tokens.get(piece.seen.clone()).unwrap_or(&[])),
             None => ("", &[] as &[Token]),
         });
-        let words = self.encoder.words(&seen.collect::<Vec<_>>());
+        let words = self.encoder.words.of(&seen.collect::<Vec<_>>(), scratch);
         let mut rest = words.as_slice();
         let stretch = |piece: &Piece| {
             let (own, others) = rest.split_at(piece.seen.len().min(rest.len()));

@@ -6,8 +6,9 @@
 //! all; otherwise it stays as it is and still keeps shorter finds away, as it does in spaCy.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
+
+use foldhash::HashMap;
 
 use crate::tokenizer::{Piece, Token};
 

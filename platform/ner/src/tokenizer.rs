@@ -10,11 +10,11 @@
 //!
 //! What is made of a chunk depends on the chunk alone and is remembered, within limits.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use quick_cache::sync::Cache;
 use rmpv::ValueRef;
 
@@ -97,7 +97,7 @@ impl Tokenizer {
             token: whole("token_match")?,
             address: whole("url_match")?,
             longest_special: specials.keys().map(|text| text.len()).max().unwrap_or(0),
-            specials: HashMap::new(),
+            specials: HashMap::default(),
             matcher: Matcher::default(),
             remembered: Cache::new(REMEMBERED),
         };
@@ -302,7 +302,7 @@ fn specials(rules: &ValueRef<'_>) -> Result<HashMap<Box<str>, Special>, Problem>
     let Some(ValueRef::Map(entries)) = msgpack::get(rules, "exceptions") else {
         return Err(Problem::damaged("it has no exceptions"));
     };
-    let mut specials = HashMap::with_capacity(entries.len());
+    let mut specials = HashMap::with_capacity_and_hasher(entries.len(), Default::default());
     for (text, parts) in entries {
         let text = msgpack::text(text).ok_or_else(wrong)?;
         let parts = msgpack::list(parts).ok_or_else(wrong)?;

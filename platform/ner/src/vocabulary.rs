@@ -5,10 +5,10 @@
 //! the same; its PREFIX, the first character; its SUFFIX, the last three; and its SHAPE, with `X`,
 //! `x` and `d` for capitals, other letters and digits, and no more than four of a kind in a row.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use rmpv::ValueRef;
 
 use crate::error::{Problem, Result, read};
