@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use colloquy_contract::entities::{Entities, Mention};
 use colloquy_contract::transcript::{Role, Transcript, Turn, WordTimes};
-use colloquy_ner::{Entity, Ner, side_by_side};
+use colloquy_ner::{Entity, Ner, Reading, side_by_side};
 
 use crate::entity::{Candidate, Part};
 use crate::explain::{self, Explanation, Losses};
@@ -118,27 +119,37 @@ impl Recognizers {
         })
     }
 
-    /// Reads one text. If it is long, it is cut for the model while its words, numbers and cues are
-    /// read; then threads take one recognizer after the other that can do without the model, and
-    /// those that find none left read with the model.
+    /// Reads one text. If it is long, one thread cuts it for the model and reads it with the model,
+    /// while on another its words, numbers and cues are read and then, on all but the first, one
+    /// recognizer after the other that can do without the model; threads that find none left read
+    /// with the model, too.
     fn read_alone(&self, written: &Written, text: &str) -> Vec<Finding> {
         let threads = self.threads_for(text);
         let said = written.transcript.turns.iter();
         let said: Vec<&str> = said.map(|turn| turn.text.as_str()).collect();
         let conversation = OnceCell::new();
         let conversation = || conversation.get_or_init(|| Conversation::new(&written.transcript));
-        let cut = || self.ner.as_ref().map(|ner| ner.tokenize(&said));
-        let scene = || Scene::new(conversation(), Vec::new());
-        let (cut, mut scene) = both(threads, cut, scene);
-        scene.threads = threads;
-        let claims = match cut {
-            Some(cut) => {
-                let (named, claims) = cut.read(|read| recognizers::first_claims(&scene, read));
-                scene.named = named;
-                claims
+        let (cut, reading) = (OnceLock::new(), OnceLock::new());
+        let read = || {
+            if let Some(ner) = &self.ner {
+                let cut = cut.get_or_init(|| ner.tokenize(&said));
+                reading.get_or_init(|| cut.reading()).work();
             }
-            None => recognizers::first_claims(&scene, &|| {}),
         };
+        let first = || {
+            let mut scene = Scene::new(conversation(), Vec::new());
+            let reads = usize::from(self.ner.is_some());
+            scene.threads = threads.saturating_sub(reads).max(1);
+            let claims = recognizers::first_claims(&scene, &read);
+            (scene, claims)
+        };
+        let ((), (mut scene, claims)) = both(threads, read, first);
+        scene.threads = threads;
+        scene.named = reading
+            .into_inner()
+            .map_or_else(Vec::new, Reading::entities);
+        // As large as the text several times over, and done with.
+        drop(cut);
         written.findings(text, conversation(), &entities(&scene, Some(claims)).0)
     }
 

@@ -29,8 +29,8 @@ pub(crate) struct Lost {
 /// Which stretches of a conversation are taken.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// By turn and start: the end.
-    stretches: BTreeMap<(usize, usize), usize>,
+    /// Of each turn, by start: the end.
+    turns: Vec<BTreeMap<usize, usize>>,
 }
 
 impl Taken {
@@ -41,10 +41,10 @@ impl Taken {
 
     /// The last taken stretch that overlaps this one.
     fn over(&self, part: &Part) -> Option<Part> {
-        let before = self.stretches.range(..(part.turn, part.end)).next_back();
-        let ((turn, start), end) = before?;
+        let turn = self.turns.get(part.turn)?;
+        let (start, end) = turn.range(..part.end).next_back()?;
         let taken = Part {
-            turn: *turn,
+            turn: part.turn,
             start: *start,
             end: *end,
         };
@@ -58,7 +58,10 @@ impl Taken {
             return false;
         }
         for part in &candidate.parts {
-            self.stretches.insert((part.turn, part.start), part.end);
+            if self.turns.len() <= part.turn {
+                self.turns.resize_with(part.turn + 1, BTreeMap::new);
+            }
+            self.turns[part.turn].insert(part.start, part.end);
         }
         true
     }
@@ -103,12 +106,11 @@ pub(crate) fn resolve(
     taken: &mut Taken,
 ) -> (Vec<Candidate>, Vec<Lost>) {
     candidates.sort_by_cached_key(order);
-    let mut kept = Vec::with_capacity(candidates.len());
     let mut lost = Vec::new();
-    for mut candidate in candidates {
+    // Those that stay remain in their memory: there may be hundreds of thousands.
+    let kept = candidates.into_iter().filter_map(|mut candidate| {
         if taken.take(&candidate) {
-            kept.push(candidate);
-            continue;
+            return Some(candidate);
         }
         let rest = match candidate.parts.as_slice() {
             [part] if candidate.recognizer == "model" => taken.rest(conversation, part),
@@ -118,14 +120,12 @@ pub(crate) fn resolve(
             candidate.parts = vec![rest];
             let text = &conversation.turns[rest.turn].text[rest.start..rest.end];
             candidate.value = text.to_lowercase();
-            if taken.take(&candidate) {
-                kept.push(candidate);
-            }
-        } else {
-            lost.push(Lost { candidate });
+            return taken.take(&candidate).then_some(candidate);
         }
-    }
-    (kept, lost)
+        lost.push(Lost { candidate });
+        None
+    });
+    (kept.collect(), lost)
 }
 
 /// Winners first.

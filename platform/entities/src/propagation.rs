@@ -4,13 +4,12 @@
 //! one of a name, which the recognizer of the speech wrote in another way ("Okafor", "Okaphor"); and
 //! a number that someone repeats, whole or its end ("the card ending in 4242").
 
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use colloquy_ner::side_by_side;
+use foldhash::{HashMap, HashSet};
 
 use crate::entity::{Candidate, types};
-use crate::recognizers::{Scene, stretches};
+use crate::recognizers::Scene;
 use crate::text::Strand;
 use crate::words;
 
@@ -36,15 +35,12 @@ pub(crate) fn find_again(scene: &Scene<'_>, entities: &mut [Candidate]) -> Vec<C
         entity.value = names.full(&entity.value);
     }
     let mut again = Vec::new();
-    for reading in &scene.readings {
-        let stretches = stretches(reading.strand.len());
-        let found = side_by_side(scene.threads, &stretches, |stretch| {
-            let mut found = Vec::new();
-            names.find(&reading.strand, stretch.clone(), &mut found);
-            found
-        });
-        again.extend(found.into_iter().flatten());
-    }
+    let found = scene.search(|reading, stretch| {
+        let mut found = Vec::new();
+        names.find(&reading.strand, stretch, &mut found);
+        found
+    });
+    again.extend(found.into_iter().flatten());
     numbers(scene, entities, &mut again);
     again
 }
@@ -102,10 +98,10 @@ struct Names {
 impl Names {
     fn new(entities: &[Candidate]) -> Self {
         let mut names = Self {
-            by_start: HashMap::new(),
-            firsts: HashSet::new(),
-            by_word: HashMap::new(),
-            by_sound: HashMap::new(),
+            by_start: HashMap::default(),
+            firsts: HashSet::default(),
+            by_word: HashMap::default(),
+            by_sound: HashMap::default(),
         };
         let mut values: Vec<&str> = entities
             .iter()
@@ -275,7 +271,7 @@ fn push(strand: &Strand<'_>, at: usize, words: usize, value: String, again: &mut
 /// Numbers said again.
 fn numbers(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>) {
     // By its last four digits: what it is, and all its digits.
-    let mut known: HashMap<String, Vec<&Candidate>> = HashMap::new();
+    let mut known: HashMap<String, Vec<&Candidate>> = HashMap::default();
     let named = [
         types::PERSON,
         types::DATE_TIME,

@@ -5,7 +5,7 @@
 //! of what is said; a name that stands in its place is, for it is to be found. A text that is only
 //! a form ("Customer: Jane Smith") stays one text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// What stands before the colon has at most this many bytes.
@@ -107,9 +107,11 @@ fn speakers(text: &str, mut labels: Vec<Label>) -> Vec<Label> {
     }
 }
 
-/// What stands before a colon at the start of a line; and roles behind the end of a sentence.
+/// What stands before a colon at the start of a line; roles behind the end of a sentence; and roles
+/// that spoke before, anywhere, for speech may have no full stops.
 fn labels(text: &str) -> Vec<Label> {
     let mut labels: Vec<Label> = Vec::new();
+    let mut roles: HashSet<String> = HashSet::new();
     for (colon, _) in text.match_indices(':') {
         let followed = text[colon + 1..].chars().next();
         if !followed.is_none_or(|c| c.is_whitespace() || matches!(c, '"' | '\u{201c}')) {
@@ -126,10 +128,19 @@ fn labels(text: &str) -> Vec<Label> {
             .match_indices(['.', '?', '!'])
             .rfind(|(at, _)| window[at + 1..].starts_with(' '))
             .map(|(at, _)| from + at + 1);
-        let Some(start) = line.max(sentence) else {
+        let known = window
+            .rmatch_indices(' ')
+            .take(MOST_WORDS)
+            .map(|(at, _)| at + 1)
+            .find(|at| {
+                let name = &window[*at..];
+                name.starts_with(char::is_uppercase) && roles.contains(&name.to_lowercase())
+            })
+            .map(|at| from + at);
+        let Some(start) = line.max(sentence).max(known) else {
             continue;
         };
-        let inline = Some(start) == sentence && Some(start) != line;
+        let inline = Some(start) != line;
         let raw = &text[start..colon];
         let trimmed = raw.trim_start_matches(|c: char| {
             c.is_whitespace() || matches!(c, '[' | '<' | '*' | '>' | '-' | '#')
@@ -137,6 +148,9 @@ fn labels(text: &str) -> Vec<Label> {
         let start = colon - trimmed.len();
         let name = trimmed.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '*' | ']'));
         let role = is_role(name, inline);
+        if role {
+            roles.insert(name.to_lowercase());
+        }
         if role || (!inline && is_name(name)) {
             let rest = &text[colon + 1..];
             let said = text.len() - rest.trim_start().len();
@@ -228,6 +242,20 @@ mod tests {
             .iter()
             .map(|said| (said.channel, &text[said.bytes.clone()]))
             .collect()
+    }
+
+    #[test]
+    fn a_role_that_spoke_before_needs_no_full_stop_before_it() {
+        let text = "Agent: The number? Customer: four one Agent: mm-hmm Customer: five nine three";
+        assert_eq!(
+            said(text),
+            [
+                (0, "The number?"),
+                (1, "four one"),
+                (0, "mm-hmm"),
+                (1, "five nine three")
+            ]
+        );
     }
 
     #[test]

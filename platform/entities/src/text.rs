@@ -102,7 +102,8 @@ impl<'t> Conversation<'t> {
         let backchannel = count <= LONGEST_BACKCHANNEL
             && self.tokens[first..]
                 .iter()
-                .all(|t| words::is_backchannel(&lower[t.start..t.end]));
+                .map(|t| &lower[t.start..t.end])
+                .all(|word| words::is_backchannel(word) || words::is_prompt(word));
         let tokens = first..self.tokens.len();
         self.turns.push(TurnText {
             text,
@@ -170,15 +171,22 @@ impl<'t> Conversation<'t> {
     }
 
     /// A token's text as transcribed.
+    #[inline]
     pub(crate) fn raw(&self, token: usize) -> &'t str {
         let Token { turn, start, end } = self.tokens[token];
         &self.turns[turn].text[start..end]
     }
 
     /// A token's text with ASCII letters in lower case.
+    #[inline]
     pub(crate) fn lower(&self, token: usize) -> &str {
         let Token { turn, start, end } = self.tokens[token];
         &self.turns[turn].lower[start..end]
+    }
+
+    /// A token's text with ASCII letters in lower case; empty past the end.
+    pub(crate) fn lower_of(&self, token: usize) -> &str {
+        self.tokens.get(token).map_or("", |_| self.lower(token))
     }
 
     /// The channel of a turn.
@@ -221,6 +229,7 @@ impl<'c> Strand<'c> {
     }
 
     /// The word at a position with ASCII letters in lower case; empty past the end.
+    #[inline]
     pub(crate) fn lower(&self, at: usize) -> &'c str {
         self.tokens
             .get(at)
@@ -228,6 +237,7 @@ impl<'c> Strand<'c> {
     }
 
     /// The word at a position as transcribed; empty past the end.
+    #[inline]
     pub(crate) fn raw(&self, at: usize) -> &'c str {
         self.tokens
             .get(at)

@@ -279,6 +279,14 @@ fn time_is_linear_in_the_length_of_a_text() {
         "Ab, the clerk, ",
         "clerk\n",
         "Sri Lankan ",
+        "password:",
+        "login:a",
+        "Employer: Ab ",
+        "Bank of ",
+        "Ab & Sons ",
+        "Delta's ",
+        "I am 12 and ",
+        "underscore ",
     ];
     for piece in pieces {
         let text = |bytes: usize| piece.repeat(bytes / piece.len());

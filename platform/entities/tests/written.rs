@@ -123,7 +123,7 @@ fn nationalities_of_two_words_and_in_small_letters() {
         "I am {NRP:rwandan} and she is {NRP:South African}.",
         "We are proud {NRP:bahamians}.",
         "They study English, and polish their shoes.",
-        "The European Union has many members.",
+        "The {ORGANIZATION:European Union} has many members.",
     ]);
 }
 

@@ -1,7 +1,8 @@
 //! The phrases that announce a topic.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use foldhash::HashMap;
 
 use super::{Cue, Topic};
 use crate::text::Conversation;
@@ -20,7 +21,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Account,
-        "account number,account is,account ending in,account ends in,account ending,account no",
+        "account number,and the account,account is,account ending in,account ends in,account ending,account no",
     ),
     (
         Topic::Bank,
@@ -48,7 +49,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Expiry,
-        "expiration,expiration date,expiry,expiry date,expires,expire,expiring,exp date,\
+        "exp,expiration,expiration date,expiry,expiry date,expires,expire,expiring,exp date,\
          good through,valid through,valid until,valid thru",
     ),
     (Topic::Iban, "iban,i b a n,iban number"),
@@ -108,10 +109,11 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Secret,
-        "password,pass word,passcode,pass code,passphrase,pin,pin number,pin code,p i n,\
+        "password,passwd,pwd,pass word,passcode,pass code,passphrase,pin,pin number,pin code,p i n,\
          verification code,one time code,one time password,authentication code,access code,\
          code we sent,code we just sent,security word,memorable word,secret word,the code,\
-         code i sent,door code,gate code,digit code,code is",
+         code i sent,door code,gate code,digit code,code is,use code,\
+         enter code,entry code,alarm code,unlock code,reset code,backup code",
     ),
     (
         Topic::SecretAnswer,
@@ -149,7 +151,7 @@ type Rest = (Vec<&'static str>, Topic);
 
 /// The cues by their first word, longest first.
 static CUES_BY_WORD: LazyLock<HashMap<&'static str, Vec<Rest>>> = LazyLock::new(|| {
-    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::new();
+    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::default();
     for (topic, phrases) in CUES {
         for phrase in phrases.split(',') {
             let mut words = phrase.split_whitespace();

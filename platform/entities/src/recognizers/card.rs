@@ -8,6 +8,9 @@ use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
 use crate::runs::Run;
 
+/// A code of three digits is a card's if a card is spoken of within so many words.
+const CARD_TALK: usize = 25;
+
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         for run in &reading.digits {
@@ -58,7 +61,15 @@ fn find_in_context(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &
         return;
     }
     let near = distance == Distance::Near;
+    let of_card = || {
+        let token = reading.strand.tokens[at.start];
+        scene
+            .context
+            .mentioned(token, CARD_TALK, &[Topic::Card, Topic::Expiry])
+    };
     let (entity_type, score) = match (topic, run.len()) {
+        // "… and the code is 319"
+        (Topic::Secret, 3) if near && of_card() => (types::CVV, score::CONTEXT + 0.02),
         (Topic::Card, 12..=19) => (types::CREDIT_CARD, score::CONTEXT),
         (Topic::Card, 4..=11 | 20..=24) if near => (types::CREDIT_CARD, score::PARTIAL),
         (Topic::Cvv, 3 | 4) => (types::CVV, score::CONTEXT),

@@ -21,6 +21,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
         }
         for index in 0..reading.numbers.len() {
+            by_expiry(scene, reading, index, found);
             let date = dates.day_first(index).or_else(|| dates.numeric(index));
             if let Some((at, value)) = date.or_else(|| dates.weekday(index)) {
                 add(scene, reading, at, value, found);
@@ -80,13 +81,55 @@ fn add(
     value: String,
     found: &mut Found,
 ) {
-    let at = at.start..with_time(reading, at.end);
-    let entity_type = match scene.context.near(&reading.strand, &at) {
+    let mut at = at.start..with_time(reading, at.end);
+    let topic = scene.context.near(&reading.strand, &at);
+    if topic == Some(Topic::Birth) && value.starts_with("--") {
+        at.end = with_short_year(reading, at.end);
+    }
+    let entity_type = match topic {
         Some(Topic::Birth) => types::DATE_OF_BIRTH,
         Some(Topic::Expiry) => types::CREDIT_CARD_EXPIRATION,
         _ => types::DATE_TIME,
     };
     found.add(&reading.strand, at, entity_type, value, score::FORM);
+}
+
+/// Where a birthday ends with its year of two digits: `june twelfth seventy nine`.
+fn with_short_year(reading: &Reading<'_>, end: usize) -> usize {
+    let numbers = &reading.numbers;
+    let index = numbers.partition_point(|number| number.at.start < end);
+    let year = numbers.get(index).filter(|year| {
+        let tied = matches!(reading.strand.gap(end), " " | ", " | " '");
+        year.at.start == end && tied && year.digits.len() == 2 && !year.ordinal
+    });
+    let counted = year.is_some_and(|year| words::is_unit(reading.strand.lower(year.at.end)));
+    year.filter(|_| !counted).map_or(end, |year| year.at.end)
+}
+
+/// `09 of 27`, `five of twenty six` where a card's expiry is spoken of.
+fn by_expiry(scene: &Scene<'_>, reading: &Reading<'_>, index: usize, found: &mut Found) {
+    let strand = &reading.strand;
+    let (month, Some(year)) = (&reading.numbers[index], reading.numbers.get(index + 1)) else {
+        return;
+    };
+    let tied = year.at.start == month.at.end + 1
+        && matches!(strand.lower(month.at.end), "of" | "slash" | "in")
+        && !strand.starts_turn(year.at.start);
+    let fits = month.value.is_some_and(|month| (1..=12).contains(&month))
+        && year
+            .value
+            .is_some_and(|year| (20..=60).contains(&(year % 2000)));
+    let at = month.at.start..year.at.end;
+    if tied && fits && scene.context.near(strand, &at) == Some(Topic::Expiry) {
+        let value = format!("{}{}", month.digits, year.digits);
+        found.add(
+            strand,
+            at,
+            types::CREDIT_CARD_EXPIRATION,
+            value,
+            score::CONTEXT + 0.01,
+        );
+    }
 }
 
 /// Bare digits that answer a question for a date.

@@ -188,8 +188,12 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         let short = is_short(reading, at) && (first || spelled_gap(strand, start));
         let after_short = !first && is_short(reading, start) && spelled_gap(strand, start);
         let said = connector(strand.lower(at)).is_some() && !first;
-        let fits = first || tied || said || short || after_short;
-        let untied = !tied || is_verb(strand.lower(at));
+        // "jsmith the number four"
+        let number = start < sign && strand.lower(start) == "number";
+        let the = number && strand.lower(at) == "the";
+        let numbered = number || (start < sign && strand.says(start, &["the", "number"]));
+        let fits = first || tied || said || short || after_short || numbered;
+        let untied = !(tied || the) || is_verb(strand.lower(at));
         if !fits || (untied && is_stop(strand, at)) {
             break;
         }
@@ -223,7 +227,10 @@ fn value(reading: &Reading<'_>, at: Range<usize>) -> String {
         if let Some(sign) = connector(strand.lower(next)) {
             value.push_str(sign);
             next += 1;
-        } else if words::is_filler(strand.lower(next)) {
+        } else if words::is_filler(strand.lower(next))
+            || strand.lower(next) == "number"
+            || strand.says(next, &["the", "number"])
+        {
             next += 1;
         } else if (strand.lower(next + 1), strand.lower(next + 2)) == ("as", "in") {
             value.push_str(strand.lower(next));

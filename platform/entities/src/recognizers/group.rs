@@ -72,7 +72,7 @@ const GROUPS: &str = "afghan albanian algerian american andorran angolan argenti
     greenlander greenlandic faroese hawaiian \
     hinduism islam christianity judaism buddhism sikhism catholicism";
 
-static SET: std::sync::LazyLock<std::collections::HashSet<&'static str>> =
+static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
     std::sync::LazyLock::new(|| GROUPS.split_whitespace().collect());
 
 /// Whether a word, in lower case, is a nationality, a faith or a party, or its plural.

@@ -102,7 +102,9 @@ fn find_urls(turn: usize, start: usize, word: &str, found: &mut Found) {
             .as_str()
             .trim_end_matches(['.', ',', '?', '!', ';', ':', ')', '\'', '"']);
         let at = hit.start()..hit.start() + url.len();
-        if url.contains('.') && !word[..at.start].ends_with('@') {
+        // "Barceló S.Com." is a limited partnership of Spain.
+        let form = matches!(url, "S.Com" | "S.Coop");
+        if !form && url.contains('.') && !word[..at.start].ends_with('@') {
             add(turn, start, at, types::URL, url.to_lowercase(), found);
         }
     }

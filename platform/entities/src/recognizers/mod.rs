@@ -7,7 +7,7 @@ mod card;
 mod date;
 mod document;
 mod email;
-mod group;
+pub(crate) mod group;
 mod iban;
 mod identifier;
 mod internet;
@@ -35,6 +35,7 @@ use crate::context::Context;
 use crate::entity::{Candidate, Part, score, types};
 use crate::numbers::{self, Number};
 use crate::overlap::Taken;
+use crate::parallel::stretches;
 use crate::runs::{self, Run};
 use crate::text::{Conversation, Strand};
 
@@ -102,18 +103,27 @@ impl<'c> Scene<'c> {
             threads: 1,
         }
     }
-}
 
-/// Long work is spread over threads in stretches of this many words or names: enough that handing
-/// them out doesn't matter.
-const STRETCH: usize = 8_192;
-
-/// `0..length` in stretches, to be searched side by side.
-pub(crate) fn stretches(length: usize) -> Vec<Range<usize>> {
-    let starts = (0..length).step_by(STRETCH);
-    starts
-        .map(|start| start..(start + STRETCH).min(length))
-        .collect()
+    /// What is found in each reading, in order, with long ones cut into stretches of words and
+    /// short ones taken together, side by side.
+    pub(crate) fn search<T: Send>(
+        &self,
+        find: impl Fn(&Reading<'c>, Range<usize>) -> Vec<T> + Sync,
+    ) -> Vec<Vec<T>> {
+        let lengths = self.readings.iter().map(|reading| reading.strand.len());
+        let found = side_by_side(self.threads, &stretches(lengths), |stretches| {
+            let found = stretches.iter().map(|(reading, stretch)| {
+                let found = find(&self.readings[*reading], stretch.clone());
+                (*reading, found)
+            });
+            found.collect::<Vec<_>>()
+        });
+        let mut all: Vec<Vec<T>> = self.readings.iter().map(|_| Vec::new()).collect();
+        for (reading, found) in found.into_iter().flatten() {
+            all[reading].extend(found);
+        }
+        all
+    }
 }
 
 /// Finds one kind of entity in a conversation.

@@ -8,26 +8,28 @@ use std::ops::Range;
 
 use colloquy_ner::{Entity, Label, side_by_side};
 
-use super::{Found, Scene, stretches};
+use super::{Found, Scene};
 use crate::entity::{Part, score, types};
+use crate::parallel::stretches;
 use crate::words;
 
 /// A name is no longer than this, in bytes.
 const LONGEST_NAME: usize = 100;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
-    let turns = scene.named.iter().zip(&scene.conversation.turns);
-    for (turn, (entities, content)) in turns.enumerate() {
-        let stretches = stretches(entities.len());
-        let claims = side_by_side(scene.threads, &stretches, |stretch| {
-            let entities = entities[stretch.clone()].iter();
-            let claims = entities.filter_map(|entity| claim(content.text, entity));
-            claims.collect::<Vec<_>>()
+    let stretches = stretches(scene.named.iter().map(Vec::len));
+    let claims = side_by_side(scene.threads, &stretches, |stretches| {
+        let claims = stretches.iter().flat_map(|(turn, stretch)| {
+            let text = scene.conversation.turns[*turn].text;
+            let entities = scene.named[*turn][stretch.clone()].iter();
+            let claims = entities.filter_map(|entity| claim(text, entity));
+            claims.map(|claim| (*turn, claim))
         });
-        for (Range { start, end }, entity_type, value) in claims.into_iter().flatten() {
-            let part = Part { turn, start, end };
-            found.add_parts(vec![part], entity_type, value, score::MODEL);
-        }
+        claims.collect::<Vec<_>>()
+    });
+    for (turn, (Range { start, end }, entity_type, value)) in claims.into_iter().flatten() {
+        let part = Part { turn, start, end };
+        found.add_parts(vec![part], entity_type, value, score::MODEL);
     }
 }
 
@@ -71,7 +73,7 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     let within = if entity.label == Label::Person {
         &[" / ", ": ", ":\"", ", ", " - ", " (", " Apt", " Suite"][..]
     } else if entity.label == Label::Organization {
-        &[" to "][..]
+        &[" to ", " / "][..]
     } else {
         &[]
     };
@@ -87,7 +89,7 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         let title = entity.label == Label::Person && words::is_title(&word);
         let rest = named.get(first.len()..).unwrap_or("");
         let lead = entity.label == Label::Person
-            && words::is_english(&word)
+            && (words::is_english(&word) || matches!(&*word, "pt" | "attn" | "fao"))
             && !words::is_word_and_name(&word)
             && !words::is_given_name(&word)
             && !words::is_given_word(&word)
@@ -121,12 +123,14 @@ fn is_name(named: &str) -> bool {
         cased
             && word
                 .chars()
-                .all(|c| c.is_alphabetic() || matches!(c, '\'' | '\u{2019}'))
+                .all(|c| c.is_alphabetic() || matches!(c, '\'' | '\u{2019}' | '-'))
             && !words::is_english(&lower)
             && !words::is_company(&lower)
     });
-    fits && ((2..=3).contains(&count)
-        || (count == 1 && words::is_given_name(&named.to_lowercase())))
+    // "Graham-Morris" are partners.
+    let partners = count == 1 && named.contains('-');
+    fits && !partners
+        && ((2..=3).contains(&count) || (count == 1 && words::is_given_name(&named.to_lowercase())))
 }
 
 /// Whether a sentence or a line begins at a place, so that a capital says nothing there.

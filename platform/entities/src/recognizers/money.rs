@@ -1,7 +1,7 @@
 //! Amounts of money: `$1,249.50`, `forty two dollars and fifty cents`.
 
 use super::{Found, Reading, Scene};
-use crate::entity::{score, types};
+use crate::entity::{Part, score, types};
 use crate::text::Strand;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
@@ -9,7 +9,11 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         for index in 0..reading.numbers.len() {
             let amount = by_sign(reading, index).or_else(|| by_word(reading, index));
             if let Some((at, value)) = amount {
-                found.add(&reading.strand, at, types::MONEY, value, score::FORM + 0.02);
+                let mut parts = reading.strand.parts(at);
+                if let [part, ..] = parts.as_mut_slice() {
+                    part.start -= sign_before(scene, part);
+                }
+                found.add_parts(parts, types::MONEY, value, score::FORM + 0.02);
             }
         }
     }
@@ -17,15 +21,25 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
 
 type Amount = (std::ops::Range<usize>, String);
 
-/// `$1,249.50`: the sign is before the number, and is left out of the span.
+/// How many bytes before an amount its sign begins; 0 if there is none.
+fn sign_before(scene: &Scene<'_>, part: &Part) -> usize {
+    let text = &scene.conversation.turns[part.turn].text[..part.start];
+    let sign = text.trim_end_matches(' ').chars().next_back();
+    let sign = sign.filter(|sign| is_sign(*sign));
+    let spaces = text.len() - text.trim_end_matches(' ').len();
+    sign.map_or(0, |sign| sign.len_utf8() + spaces)
+}
+
+fn is_sign(c: char) -> bool {
+    matches!(c, '$' | '€' | '£')
+}
+
+/// `$1,249.50`: the sign is before the number.
 fn by_sign(reading: &Reading<'_>, index: usize) -> Option<Amount> {
     let (strand, number) = (&reading.strand, &reading.numbers[index]);
     let token = strand.token(number.at.start);
     let before = strand.conversation.turns[token.turn].text[..token.start].trim_end();
-    let sign = before
-        .chars()
-        .next_back()
-        .filter(|c| matches!(c, '$' | '€' | '£'))?;
+    let sign = before.chars().next_back().filter(|c| is_sign(*c))?;
     let value = number.value?;
     let cents = reading.numbers.get(index + 1).filter(|cents| {
         cents.at.start == number.at.end

@@ -8,21 +8,36 @@ use crate::entity::{Part, score, types};
 use crate::text::Conversation;
 use crate::words;
 
+/// An answer opens with at most this many words before what was asked for.
+const LONGEST_OPENING: usize = 8;
+/// A written password has at most this many characters.
+const LONGEST_WRITTEN: usize = 128;
 /// A spoken password has at most this many words.
 const LONGEST_PASSWORD: usize = 10;
+/// A password that is spelled out has at most this many letters, digits and words.
+const LONGEST_SPELLED: usize = 32;
 /// An answer to a security question has at most this many words.
 const LONGEST_ANSWER: usize = 4;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     find_codes(scene, found);
+    find_written(scene.conversation, found);
     for (topic, most) in [
         (Topic::Secret, LONGEST_PASSWORD),
         (Topic::SecretAnswer, LONGEST_ANSWER),
     ] {
+        let conversation = scene.conversation;
+        // Whether the turn with the last cue asks: it is read once, however many cues it has.
+        let mut asking = (usize::MAX, false);
         for end in scene.context.ends_of(topic) {
-            let said = statement(scene.conversation, end, most);
-            if let Some(at) = said.or_else(|| answer(scene.conversation, end, most, topic)) {
-                add(scene.conversation, at, found);
+            let turn = conversation.tokens[end - 1].turn;
+            if asking.0 != turn {
+                asking = (turn, asks(conversation.turns[turn].text, topic));
+            }
+            let said = statement(conversation, end, most);
+            let answer = || asking.1.then(|| answer(conversation, end, most)).flatten();
+            if let Some(at) = said.or_else(answer) {
+                add(conversation, at, found);
             }
         }
     }
@@ -44,6 +59,97 @@ fn find_codes(scene: &Scene<'_>, found: &mut Found) {
             }
         }
     }
+}
+
+/// `password: hunter2!$x`, `pass=S3cret`: all up to white space.
+fn find_written(conversation: &Conversation<'_>, found: &mut Found) {
+    for (at, token) in conversation.tokens.iter().enumerate() {
+        if !is_label(conversation.lower(at)) {
+            continue;
+        }
+        let text = conversation.turns[token.turn].text;
+        let rest = &text[token.end..];
+        let mut value = rest.trim_start_matches([' ', '"', '\'']);
+        let Some(sign) = value.chars().next().filter(|c| matches!(c, ':' | '=')) else {
+            continue;
+        };
+        value = value[sign.len_utf8()..].trim_start_matches([' ', '"', '\'']);
+        let start = text.len() - value.len();
+        let mut chars = value.char_indices().take(LONGEST_WRITTEN);
+        let length = chars.find(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
+        let longest = value.char_indices().nth(LONGEST_WRITTEN);
+        let length = length.or(longest.map(|(at, _)| at)).unwrap_or(value.len());
+        let word = value[..length].trim_end_matches([',', '.', ';', ')', '"', '\'']);
+        let marked = word.chars().any(|c| !c.is_alphabetic());
+        let lower = word.to_lowercase();
+        let told = word.chars().count() >= 3
+            && !word.contains("://")
+            && (marked || !(words::is_common(&lower) || is_said_of(&lower)));
+        if told && word.chars().any(char::is_alphanumeric) {
+            let part = Part {
+                turn: token.turn,
+                start,
+                end: start + word.len(),
+            };
+            found.add_parts(vec![part], types::PASSWORD, lower, score::FORM);
+        }
+    }
+}
+
+/// What a password is called where it is written.
+fn is_label(lower: &str) -> bool {
+    matches!(
+        lower,
+        "password" | "passwd" | "pwd" | "pass" | "pw" | "passphrase" | "passcode" | "passwort"
+    )
+}
+
+/// What is said of a password rather than being one: "my password is expired".
+fn is_said_of(lower: &str) -> bool {
+    matches!(
+        lower,
+        "not"
+            | "wrong"
+            | "incorrect"
+            | "invalid"
+            | "expired"
+            | "required"
+            | "locked"
+            | "unknown"
+            | "none"
+            | "too"
+            | "the"
+            | "still"
+            | "being"
+            | "always"
+            | "never"
+            | "in"
+            | "on"
+            | "for"
+            | "at"
+            | "case"
+            | "what"
+            | "something"
+            | "probably"
+            | "supposed"
+            | "going"
+            | "also"
+            | "a"
+            | "an"
+            | "no"
+            | "now"
+            | "already"
+            | "sent"
+            | "stored"
+            | "saved"
+            | "hidden"
+            | "due"
+            | "reset"
+            | "compromised"
+            | "weak"
+            | "strong"
+            | "forgotten"
+    )
 }
 
 fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
@@ -71,11 +177,13 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
     let tokens = &conversation.turns[turn].tokens;
     let mut at = end;
     let mut is = false;
-    while tokens.contains(&at) && at - end < 4 {
+    while tokens.contains(&at) && at - end < 6 {
         let word = conversation.lower(at);
         if matches!(word, "is" | "was" | "s" | "would" | "be") {
             is = true;
-        } else if is || !matches!(word, "to" | "my" | "the" | "account" | "for") {
+        } else if !is_hesitation(word)
+            && (is || !matches!(word, "to" | "my" | "the" | "account" | "for"))
+        {
             break;
         }
         at += 1;
@@ -87,21 +195,14 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
     phrase(conversation, at, tokens.end, most)
 }
 
+/// What is said before a password comes: `the password, well, it's …`.
+fn is_hesitation(lower: &str) -> bool {
+    words::is_filler(lower) || matches!(lower, "well" | "it" | "so" | "like" | "think")
+}
+
 /// The turn that answers the question that ends with the cue.
-fn answer(
-    conversation: &Conversation<'_>,
-    end: usize,
-    most: usize,
-    topic: Topic,
-) -> Option<Range<usize>> {
+fn answer(conversation: &Conversation<'_>, end: usize, most: usize) -> Option<Range<usize>> {
     let asking = conversation.tokens.get(end.checked_sub(1)?)?.turn;
-    let question = conversation.turns[asking].text.trim_end();
-    let asks = question.ends_with('?')
-        || (topic == Topic::SecretAnswer && question.contains("your"))
-        || question.to_ascii_lowercase().contains("what is");
-    if !asks {
-        return None;
-    }
     let other = |turn: &usize| {
         conversation.channel(*turn) != conversation.channel(asking) || *turn == asking + 1
     };
@@ -110,10 +211,18 @@ fn answer(
     let tokens = &conversation.turns[turn].tokens;
     let start = tokens
         .clone()
+        .take(LONGEST_OPENING + 1)
         .find(|token| !is_opening(conversation.lower(*token)))?;
     let at = phrase(conversation, start, tokens.end, most)?;
     // A long turn explains something rather than answering.
-    (tokens.end - at.end <= 6 && start - tokens.start <= 8).then_some(at)
+    (tokens.end - at.end <= 6).then_some(at)
+}
+
+/// Whether a turn with a cue is a question.
+fn asks(text: &str, topic: Topic) -> bool {
+    text.trim_end().ends_with('?')
+        || (topic == Topic::SecretAnswer && text.contains("your"))
+        || text.to_ascii_lowercase().contains("what is")
 }
 
 /// Words from a position up to the end of the clause, unless they say nothing secret.
@@ -125,17 +234,38 @@ fn phrase(
 ) -> Option<Range<usize>> {
     let first = conversation.tokens.get(start).filter(|_| start < limit)?;
     let text = conversation.turns[first.turn].text;
+    let plain = |token: usize| words::is_common(conversation.lower(token));
     let mut end = start + 1;
-    while end < limit && end - start < most {
+    // What is spelled out counts as one word.
+    let mut counted = 1;
+    while end < limit && counted < most && end - start < LONGEST_SPELLED {
         let gap = &text[conversation.tokens[end - 1].end..conversation.tokens[end].start];
         let ends = gap.contains(['.', ',', '?', '!', ';']) && gap.contains(' ');
         if ends && (most == LONGEST_ANSWER || !gap.contains(',')) {
             break;
         }
+        // What a recognizer of speech writes without a full stop before it.
+        if gap == " " && goes_on(conversation.lower(end), conversation.lower_of(end + 1)) {
+            break;
+        }
+        counted += usize::from(conversation.tokens[end].end - conversation.tokens[end].start > 1);
         end += 1;
     }
-    let plain = |token: usize| words::is_common(conversation.lower(token));
-    (!(start..end).all(plain) && !plain(start)).then_some(start..end)
+    let told = (start..end).filter(|token| !plain(*token)).count();
+    let several = told >= 2 && end - start >= 3 && !is_said_of(conversation.lower(start));
+    (told > 0 && (!plain(start) || several)).then_some(start..end)
+}
+
+/// Whether two words go on with something else: `… can you`, `… that was my first dog`.
+fn goes_on(lower: &str, next: &str) -> bool {
+    match lower {
+        "but" | "can" | "could" | "please" | "because" | "which" | "if" | "when" | "okay"
+        | "ok" | "thanks" | "does" | "did" | "i" | "is" | "was" => true,
+        "that" | "it" | "he" | "she" => matches!(next, "was" | "s" | "is" | "works" | "doesn"),
+        "and" => matches!(next, "the" | "my" | "i" | "it" | "then" | "can" | "what"),
+        "so" => matches!(next, "i" | "can" | "please" | "that"),
+        _ => false,
+    }
 }
 
 /// Words that open an answer.
@@ -143,6 +273,16 @@ fn is_opening(word: &str) -> bool {
     words::is_opening(word)
         || matches!(
             word,
-            "was" | "her" | "his" | "password" | "pin" | "answer" | "maiden" | "dog" | "cat"
+            "was"
+                | "her"
+                | "his"
+                | "a"
+                | "an"
+                | "password"
+                | "pin"
+                | "answer"
+                | "maiden"
+                | "dog"
+                | "cat"
         )
 }

@@ -17,7 +17,8 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 9 if told => score::FORM + 0.01,
                 9 if is_written_so(&reading.strand, run) => score::FORM,
                 4 if told && near => score::CONTEXT,
-                4..=11 if told && near => score::PARTIAL,
+                // More than nine: a part was said again.
+                4..=15 if told && near => score::PARTIAL,
                 _ => continue,
             };
             if !run.is_count(&reading.strand) {

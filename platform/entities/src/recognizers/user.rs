@@ -1,20 +1,41 @@
-//! The names of users' accounts: `my user name is jdoe84`.
+//! The names of users' accounts: `my user name is jdoe84`, `it's jane dot doe eighty eight`.
+
+use std::ops::Range;
 
 use super::{Found, Scene};
 use crate::context::Topic;
 use crate::entity::{Part, score, types};
+use crate::text::Conversation;
 use crate::words;
+
+/// A written name has at most this many characters.
+const LONGEST_WRITTEN: usize = 128;
+/// A name that is read out has at most this many words.
+const LONGEST_SAID: usize = 10;
+/// Behind the cue a question goes on for at most this many words: `… for the portal?`.
+const LONGEST_REST: usize = 4;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     let conversation = scene.conversation;
     for end in scene.context.ends_of(Topic::User) {
-        let Some(turn) = end
+        let turn = end
             .checked_sub(1)
-            .and_then(|at| conversation.tokens.get(at))
-            .map(|t| t.turn)
-        else {
+            .and_then(|at| conversation.tokens.get(at));
+        let Some(turn) = turn.map(|token| token.turn) else {
             continue;
         };
+        if asks(conversation, turn, end) {
+            let answer = turn + 1;
+            if let Some(content) = conversation.turns.get(answer) {
+                let opening = |at: &usize| is_opening(conversation.lower(*at));
+                let mut opened = content.tokens.clone().take(LONGEST_SAID);
+                let first = opened.find(|at| !opening(at));
+                if let Some(at) = first {
+                    name_at(conversation, answer, at, found);
+                }
+            }
+            continue;
+        }
         let content = &conversation.turns[turn];
         let mut at = end;
         while content.tokens.contains(&at)
@@ -25,28 +46,100 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         {
             at += 1;
         }
-        if !content.tokens.contains(&at) {
-            continue;
+        if content.tokens.contains(&at) {
+            name_at(conversation, turn, at, found);
         }
-        // Up to white space: "j.doe_84".
-        let start = conversation.tokens[at].start;
-        let rest = &content.text[start..];
-        let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let name = rest[..length].trim_end_matches([',', '.', '?', '!', ';', ':', ')', '"']);
-        let lower = name.to_lowercase();
-        let coded = name
-            .chars()
-            .any(|c| c.is_ascii_digit() || matches!(c, '_' | '.'));
-        if name.chars().count() < 3
-            || (!coded && (words::is_english(&lower) || words::is_common(&lower)))
-        {
-            continue;
-        }
-        let part = Part {
-            turn,
-            start,
-            end: start + name.len(),
-        };
-        found.add_parts(vec![part], types::USERNAME, lower, score::CONTEXT);
     }
+}
+
+/// Whether the turn with the cue is a question that ends with it.
+fn asks(conversation: &Conversation<'_>, turn: usize, end: usize) -> bool {
+    let content = &conversation.turns[turn];
+    content.text.trim_end().ends_with('?')
+        && content.tokens.end.saturating_sub(end) <= LONGEST_REST
+        && (end..content.tokens.end)
+            .all(|at| !conversation.lower(at).bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// Words that open an answer.
+fn is_opening(lower: &str) -> bool {
+    words::is_opening(lower) || matches!(lower, "user" | "username" | "login" | "id" | "should")
+}
+
+/// The name that begins at a token.
+fn name_at(conversation: &Conversation<'_>, turn: usize, at: usize, found: &mut Found) {
+    let content = &conversation.turns[turn];
+    // Up to white space: "j.doe_84".
+    let start = conversation.tokens[at].start;
+    let rest = &content.text[start..];
+    let longest = rest.char_indices().nth(LONGEST_WRITTEN);
+    let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let name = rest[..length].trim_end_matches([',', '.', '?', '!', ';', ':', ')', '"']);
+    let lower = name.to_lowercase();
+    let written = start + name.len();
+    let coded = name
+        .chars()
+        .any(|c| c.is_ascii_digit() || matches!(c, '_' | '.'));
+    if let Some(said) = said(conversation, at..content.tokens.end) {
+        let end = conversation.tokens[said.end - 1].end.max(written);
+        let value = content.text[start..end].to_lowercase();
+        let part = Part { turn, start, end };
+        found.add_parts(vec![part], types::USERNAME, value, score::CONTEXT + 0.02);
+        return;
+    }
+    if name.chars().count() < 3
+        || (!coded && (words::is_english(&lower) || words::is_common(&lower)))
+    {
+        return;
+    }
+    let part = Part {
+        turn,
+        start,
+        end: written,
+    };
+    found.add_parts(vec![part], types::USERNAME, lower, score::CONTEXT);
+}
+
+/// A name that is read out: words with the names of signs or with numbers between and behind them.
+fn said(conversation: &Conversation<'_>, limits: Range<usize>) -> Option<Range<usize>> {
+    let start = limits.start;
+    let spoken = |at: usize| {
+        let token = conversation.tokens[at];
+        let before = conversation.tokens[at - 1].end;
+        conversation.turns[token.turn].text[before..token.start]
+            .chars()
+            .all(|c| c == ' ' || c == ',')
+    };
+    let letter = |at: usize| conversation.raw(at).chars().count() == 1;
+    let number = |lower: &str| {
+        lower.bytes().all(|b| b.is_ascii_digit()) || words::number_word(lower).is_some()
+    };
+    let mut end = start + 1;
+    // "j smith underscore ninety two": an initial or a given name, and what belongs to it.
+    let mut marks = 0;
+    while limits.contains(&end) && end - start < LONGEST_SAID && spoken(end) {
+        let lower = conversation.lower(end);
+        let behind_sign = is_sign(conversation.lower(end - 1));
+        let leads_to_sign = end == start + 1 && limits.contains(&(end + 1)) && {
+            let next = conversation.lower(end + 1);
+            is_sign(next) || number(next)
+        };
+        if is_sign(lower) || number(lower) {
+            marks += 1;
+        } else if !(behind_sign || letter(end) || (leads_to_sign && !words::is_common(lower))) {
+            break;
+        }
+        end += 1;
+    }
+    while end > start && is_sign(conversation.lower(end - 1)) {
+        end -= 1;
+    }
+    let named = start < end && !words::is_common(conversation.lower(start));
+    (marks > 0 && end > start + 1 && named).then_some(start..end)
+}
+
+/// How the signs of a name are read out.
+fn is_sign(lower: &str) -> bool {
+    matches!(lower, "underscore" | "dot" | "dash" | "hyphen" | "period")
 }

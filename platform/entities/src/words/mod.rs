@@ -6,10 +6,11 @@ mod speech;
 
 pub(crate) use kinds::{is_acronym, is_company, is_place_end, is_title};
 pub(crate) use numbers::{NumberWord, is_weekday, month, number_word, ordinal};
-pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_unit};
+pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_prompt, is_unit};
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
+
+use foldhash::HashSet;
 
 /// Given names that are seldom anything else.
 static GIVEN_NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {

@@ -53,6 +53,33 @@ pub(crate) fn is_backchannel(lower: &str) -> bool {
         )
 }
 
+/// What a listener says besides, to let the other go on: "keep going", "and the rest, please".
+pub(crate) fn is_prompt(lower: &str) -> bool {
+    matches!(
+        lower,
+        "on" | "keep"
+            | "going"
+            | "carry"
+            | "please"
+            | "ready"
+            | "rest"
+            | "the"
+            | "when"
+            | "re"
+            | "are"
+            | "am"
+            | "listening"
+            | "still"
+            | "here"
+            | "noted"
+            | "copy"
+            | "just"
+            | "moment"
+            | "sec"
+            | "typing"
+    )
+}
+
 /// What a speaker says between the digits of one number.
 pub(crate) fn is_joiner(lower: &str) -> bool {
     is_filler(lower)
@@ -78,6 +105,9 @@ pub(crate) fn is_joiner(lower: &str) -> bool {
                 | "next"
                 | "dot"
                 | "point"
+                | "capital"
+                | "uppercase"
+                | "lowercase"
         )
 }
 

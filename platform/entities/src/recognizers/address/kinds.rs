@@ -5,8 +5,9 @@
 //! Britain and India have besides. The others are what the addressing guides of the Universal Postal Union show
 //! (<https://www.upu.int/en/postal-solutions/programmes-services/addressing-solutions>).
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
+
+use foldhash::{HashMap, HashSet};
 
 /// How sure it is that an English word behind a name is a kind of street.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ const BEHIND: &str = "utca u út útja tér tere körút krt sor köz sétány r
 
 /// What the kinds are, by the word in lower case.
 static ENGLISH: LazyLock<HashMap<&'static str, Sureness>> = LazyLock::new(|| {
-    let mut map = HashMap::new();
+    let mut map = HashMap::default();
     for (words, sureness) in [
         (WORDS, Sureness::Word),
         (SHORTS, Sureness::Short),
@@ -103,7 +104,7 @@ pub(super) fn english(raw: &str, lower: &str) -> Option<Sureness> {
 
 /// The ends of words by their last letter: most words have none.
 static BY_LAST: LazyLock<HashMap<char, Vec<&'static str>>> = LazyLock::new(|| {
-    let mut map: HashMap<char, Vec<&'static str>> = HashMap::new();
+    let mut map: HashMap<char, Vec<&'static str>> = HashMap::default();
     for end in ENDS.split_whitespace() {
         map.entry(end.chars().next_back().unwrap_or(' '))
             .or_default()

@@ -14,24 +14,22 @@ mod unit;
 
 use std::ops::Range;
 
-use colloquy_ner::side_by_side;
-
-use super::{Found, Reading, Scene, stretches};
+use super::{Found, Reading, Scene};
 use crate::context::Topic;
 use crate::entity::{score, types};
 use crate::text::Strand;
+use crate::words;
 
 use streets::Streets;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
-    for reading in &scene.readings {
-        let stretches = stretches(reading.strand.len());
-        let claims = side_by_side(scene.threads, &stretches, |stretch| {
-            let streets = Streets { reading };
-            let claims = stretch.clone().filter_map(|at| claim(scene, &streets, at));
-            claims.collect::<Vec<_>>()
-        });
-        for (at, score) in united(claims.into_iter().flatten().collect()) {
+    let claims = scene.search(|reading, stretch| {
+        let streets = Streets { reading };
+        let claims = stretch.filter_map(|at| claim(scene, &streets, at));
+        claims.collect()
+    });
+    for (reading, claims) in scene.readings.iter().zip(claims) {
+        for (at, score) in united(claims) {
             add(reading, at, score, found);
         }
     }
@@ -41,6 +39,11 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
 fn claim(scene: &Scene<'_>, streets: &Streets<'_>, at: usize) -> Option<(Range<usize>, f32)> {
     let reading = streets.reading;
     let (street, score) = street(scene, streets, at)?;
+    // "January 10, 1923" is a date.
+    let date = street.len() == 2 && words::month(reading.strand.lower(street.start)).is_some();
+    if date {
+        return None;
+    }
     let start = streets.with_leading_unit(street.start);
     let end = tail::end(scene, reading, street.end);
     let block = block::block_end(reading, end);

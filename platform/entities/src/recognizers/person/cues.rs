@@ -1,7 +1,8 @@
 //! What is said before a name.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use foldhash::HashMap;
 
 /// What a cue asks of the word behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,7 @@ const CUES: &[(&[&str], Strength)] = &[
     (&["brother"], Strength::Named),
     (&["sister"], Strength::Named),
     (&["patient"], Strength::Named),
+    (&["pt"], Strength::Named),
     (&["client"], Strength::Named),
     (&["neighbor"], Strength::Named),
     (&["neighbour"], Strength::Named),
@@ -134,7 +136,7 @@ pub(super) type Rest = (&'static [&'static str], Strength);
 
 /// The cues by their first word.
 pub(super) static CUES_BY_WORD: LazyLock<HashMap<&'static str, Vec<Rest>>> = LazyLock::new(|| {
-    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::new();
+    let mut map: HashMap<&'static str, Vec<Rest>> = HashMap::default();
     for (cue, strength) in CUES {
         if let [first, rest @ ..] = *cue {
             map.entry(first).or_default().push((rest, *strength));

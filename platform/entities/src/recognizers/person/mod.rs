@@ -9,7 +9,7 @@ mod told;
 use std::ops::Range;
 
 use cues::{CUES_BY_WORD, Strength};
-use told::{doer, enumerated, with_initial};
+use told::{aged, doer, enumerated, with_initial};
 
 use super::{Found, Reading, Scene};
 use crate::context::{Distance, Topic};
@@ -32,6 +32,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             before_cue(strand, at, found);
             full_name(strand, at, found);
             doer(strand, at, found);
+            aged(strand, at, found);
             enumerated(strand, at, found);
             with_initial(strand, at, found);
             if strand.starts_turn(at) || strand.gap(at).contains('?') {
@@ -271,7 +272,9 @@ fn is_particle(word: &str) -> bool {
 /// Peoples and faiths: `I'm American`.
 fn is_group(word: &str) -> bool {
     let ending = ["can", "ian", "ish", "ese", "istani", "lim", "lic"];
-    ending.iter().any(|ending| word.ends_with(ending)) || super::group::is_group(word)
+    let word_of_english = words::is_english(word);
+    (word_of_english && ending.iter().any(|ending| word.ends_with(ending)))
+        || super::group::is_group(word)
 }
 
 /// Two words in capitals of which the first is a given name.
@@ -295,6 +298,11 @@ fn spelled(scene: &Scene<'_>, reading: &Reading<'_>, found: &mut Found) {
         }
         let at = run.at();
         let topic = scene.context.near(strand, &at);
+        // "S.A.U" is an abbreviation.
+        let dotted = (at.start + 1..at.end).all(|at| strand.gap(at) == ".");
+        if dotted && !matches!(topic, Some(Topic::Name | Topic::NameTold)) {
+            continue;
+        }
         let value = chars.to_lowercase();
         let said = (at.start.saturating_sub(8)..at.start).any(|at| {
             let word = strand.raw(at).to_lowercase();

@@ -45,6 +45,44 @@ pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
 }
 
+/// `Timbul, age 64`, `Else is 57 now`, `Will turned 12`: only people have an age.
+pub(super) fn aged(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let number = |at: usize| strand.number(at) || words::number_word(strand.lower(at)).is_some();
+    let age = |at: usize| matches!(strand.lower(at), "age" | "aged");
+    let comma = strand.gap(at + 1) == ", " && age(at + 1) && number(at + 2);
+    let plain = || {
+        let ends = (at + 2..at + 5).any(|at| {
+            number(at)
+                && (strand.lower(at + 1) == "now"
+                    || strand.says(at + 1, &["next", "week"])
+                    || strand.says(at + 1, &["next", "month"])
+                    || strand.says(at + 1, &["years", "old"]))
+        });
+        match strand.lower(at + 1) {
+            "turned" | "turns" => number(at + 2),
+            "is" | "was" => number(at + 2) && ends,
+            "will" => strand.lower(at + 2) == "be" && number(at + 3) && ends,
+            _ => false,
+        }
+    };
+    let told = comma || (strand.gap(at + 1) == " " && plain());
+    if !told {
+        return;
+    }
+    let lower = strand.lower_any(at);
+    let fits = !words::is_common(&lower)
+        && !words::is_title(&lower)
+        && (!words::is_english(&lower) || words::is_given_word(&lower) || comma);
+    let alone = !is_capital(strand.raw(at.wrapping_sub(1))) || strand.gap(at) != " ";
+    let article = matches!(
+        strand.lower_before(at),
+        "the" | "a" | "an" | "my" | "his" | "her"
+    );
+    if fits && alone && !article && name(strand, at, false) == Some(at + 1) {
+        add(strand, at..at + 1, score::MODEL + 0.04, found);
+    }
+}
+
 /// `Breogan J. Orosco`: names that are no words, and a letter between them.
 pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let letter = strand.raw(at + 1);

@@ -49,7 +49,7 @@ const NOUNS: &str = "accountant actor actress actuary adjuster administrator adv
     coo";
 
 /// The nouns, for asking.
-static SET: std::sync::LazyLock<std::collections::HashSet<&'static str>> =
+static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
     std::sync::LazyLock::new(|| NOUNS.split_whitespace().collect());
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {

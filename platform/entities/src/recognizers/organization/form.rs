@@ -1,20 +1,16 @@
-//! Companies and institutions: by their legal form, as a list of partners, and behind words such
-//! as "thank you for calling".
+//! Companies by their legal form: `Blue Harbor Ltd.`, `Neumann & Co. KG`.
 //!
 //! Legal forms are those of the ISO 20275 code list (<https://www.gleif.org/en/lei-data/code-lists>)
-//! that are met most. The model finds what has none.
+//! that are met most.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Found, Scene};
+use super::{LONGEST_NAME, is_joining, is_stop};
 use crate::entity::{Part, score, types};
-use crate::text::Strand;
+use crate::recognizers::{Found, Scene};
 use crate::words;
-
-/// A name has at most this many words before its legal form.
-const LONGEST_NAME: usize = 6;
 
 /// The legal form behind a name, and what else ends the name of a company.
 static FORM: LazyLock<Regex> = LazyLock::new(|| {
@@ -31,49 +27,53 @@ static FORM: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&pattern).expect("the constant pattern compiles")
 });
 
-/// What is said before the name of a company, most words first.
-const CUES: &[&[&str]] = &[
-    &["thank", "you", "for", "calling"],
-    &["thanks", "for", "calling"],
-    &["welcome", "to"],
-    &["office", "of"],
-    &["branch", "of"],
-    &["customer", "of"],
-    &["works", "for"],
-    &["working", "for"],
-    &["work", "for"],
-    &["worked", "for"],
-    &["works", "at"],
-    &["working", "at"],
-    &["work", "at"],
-    &["employed", "by"],
-    &["employed", "at"],
-    &["contract", "with"],
-    &["bought", "by"],
-    &["acquired", "by"],
-    &["company", "called"],
-];
-
-pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
-    for reading in &scene.readings {
-        let strand = &reading.strand;
-        for at in 0..strand.len() {
-            partners(strand, at, found);
-            let first = strand.lower(at);
-            for cue in CUES.iter().filter(|cue| cue[0] == first) {
-                if strand.says(at, cue) {
-                    behind_cue(strand, at + cue.len(), found);
-                }
-            }
+/// `perez s.a.s.`: a legal form with dots, and the names before it, in small letters.
+pub(super) fn by_small_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
+    let conversation = scene.conversation;
+    let content = &conversation.turns[turn];
+    for hit in SMALL_FORM.find_iter(content.text) {
+        let tokens = &conversation.tokens[content.tokens.clone()];
+        let form = tokens.partition_point(|token| token.end <= hit.start());
+        let word = |at: usize| &content.text[tokens[at].start..tokens[at].end];
+        let tied = |at: usize| {
+            let next = tokens.get(at).map_or(hit.start(), |token| token.start);
+            matches!(
+                &content.text[tokens[at - 1].end..next],
+                " " | "-" | " & " | "&"
+            )
+        };
+        let part_of_it = |at: usize| {
+            let word = word(at);
+            let joins = matches!(word, "y" | "e" | "et" | "de" | "le" | "la" | "van" | "von");
+            let name = !words::is_english(word) || words::is_given_word(word);
+            joins || (name && !words::is_common(word) && !is_stop(word))
+        };
+        let mut start = form;
+        while start > 0 && form - start < LONGEST_NAME && tied(start) && part_of_it(start - 1) {
+            start -= 1;
         }
-    }
-    for turn in 0..scene.conversation.turns.len() {
-        by_form(scene, turn, found);
+        if start < form {
+            let part = Part {
+                turn,
+                start: tokens[start].start,
+                end: hit.end(),
+            };
+            let name = content.text[part.start..part.end].to_owned();
+            found.add_parts(vec![part], types::ORGANIZATION, name, score::CONTEXT + 0.01);
+        }
     }
 }
 
+/// Legal forms with dots in small letters.
+static SMALL_FORM: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r" (?:[nb]\.v\.|s\.a\.r\.l\.?|s\.a\.[sut]\.?|s\.a\.|s\.r\.l\.?|s\.l\.(?:[ulp]\.|n\.e\.?)?|s\.coop\.|s\.com\.|s\.p\.a\.|s\.n\.c\.|d\.o\.o\.|s\.r\.o\.)",
+    )
+    .expect("the constant pattern compiles")
+});
+
 /// `Blue Harbor Ltd.`, `Neumann & Co. KG`: the form, and the words in capitals before it.
-fn by_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
+pub(super) fn by_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
     let conversation = scene.conversation;
     let content = &conversation.turns[turn];
     let mut from = 0;
@@ -94,17 +94,32 @@ fn by_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
         while start < form && joined(start) {
             start += 1;
         }
-        if start == form {
+        // "van Bruchem NV"
+        let particle = start.checked_sub(1).is_some_and(|before| {
+            let word = &content.text[tokens[before].start..tokens[before].end];
+            start < form && matches!(word, "van" | "von" | "ter" | "ten")
+        });
+        start -= usize::from(particle);
+        // "s" of a possessive whose owner is none.
+        if start < form && &content.text[tokens[start].start..tokens[start].end] == "s" {
+            start += 1;
+        }
+        let text = &content.text[hit.end()..];
+        let goes_on = hit.as_str().ends_with(' ')
+            && text
+                .strip_prefix("of ")
+                .is_some_and(|rest| rest.starts_with(char::is_uppercase));
+        // "Patel Brothers Plumbing": the longer name is told by its kind.
+        let kind = hit.as_str().ends_with(' ')
+            && text.starts_with(char::is_uppercase)
+            && super::kinds::is_kind(first_word(text));
+        if start == form || goes_on || kind {
             continue;
         }
         let inner = hit.as_str();
         let trimmed = inner.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '.'));
-        let sentence = trimmed.ends_with('.')
-            && !trimmed.trim_end_matches('.').contains('.')
-            && hit.end() == content.text.len()
-            && trimmed.len() > 6;
         // "Corp.." ends a sentence, too.
-        let sentence = sentence || trimmed.ends_with("..");
+        let sentence = trimmed.ends_with("..") || (is_word(trimmed) && ends(text));
         let end = hit.start() + trimmed.len() - usize::from(sentence);
         let part = Part {
             turn,
@@ -126,6 +141,29 @@ fn by_form(scene: &Scene<'_>, turn: usize, found: &mut Found) {
     }
 }
 
+/// Whether a text goes on with a new sentence, a new line or not at all.
+fn ends(text: &str) -> bool {
+    let next = text.trim_start_matches(' ').chars().next();
+    next.is_none_or(|c| c == '\n' || c.is_uppercase())
+}
+
+/// The first word of a text in lower case.
+fn first_word(text: &str) -> String {
+    let letters = text.chars().take_while(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// Whether what ends a name is a word and no abbreviation, so that its dot ends the sentence.
+fn is_word(form: &str) -> bool {
+    let letters = form.rsplit([' ', '-', ',']).next().unwrap_or(form);
+    let letters = letters.trim_end_matches('.');
+    let abbreviation = matches!(
+        letters.to_ascii_lowercase().as_str(),
+        "inc" | "ltd" | "corp" | "co" | "bros" | "ltda" | "lda" | "companyltd"
+    );
+    form.ends_with('.') && !letters.contains('.') && !abbreviation
+}
+
 /// Whether the word before a position belongs to the name that goes on there.
 fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bool {
     let before = &tokens[at - 1];
@@ -135,14 +173,32 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
     let close = matches!(
         gap,
         " " | "-" | " & " | "&" | "'" | "\u{2019}" | ". " | "." | " - "
-    ) || (gap == ", " && at < form && is_list(text, tokens, at..form))
+    ) || (gap == ", "
+        && at < form
+        && is_list(text, tokens, at..form)
+        && !is_two(text, tokens, at))
         || (at == form && gap.starts_with([' ', ',', '-']));
     let capital = word.starts_with(char::is_uppercase);
     let lower = word.to_lowercase();
     let name = capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower);
     let sentence = gap == ". " && word.chars().count() > 2;
     let parted = at < form && parts(text, tokens, at);
-    close && !sentence && !parted && (name || (is_joining(word) && at < form))
+    let possessive =
+        word == "s" && at > 1 && is_apostrophe(&text[tokens[at - 2].end..before.start]);
+    close && !sentence && !parted && (name || possessive || (is_joining(word) && at < form))
+}
+
+fn is_apostrophe(gap: &str) -> bool {
+    matches!(gap, "'" | "\u{2019}")
+}
+
+/// Whether two words in capitals stand before a comma: a person, and no partner.
+fn is_two(text: &str, tokens: &[crate::text::Token], at: usize) -> bool {
+    at >= 2 && {
+        let (given, surname) = (&tokens[at - 2], &tokens[at - 1]);
+        &text[given.end..surname.start] == " "
+            && text[given.start..given.end].starts_with(char::is_uppercase)
+    }
 }
 
 /// Whether what ends before a position is a name of its own: "Jane Hoare of Acme plc", "Serma SA
@@ -159,7 +215,7 @@ fn parts(text: &str, tokens: &[crate::text::Token], at: usize) -> bool {
             let person = words::is_given_name(&back(1)) || words::is_given_name(&back(2));
             person || !words::is_english(&back(1))
         }
-        "and" => is_legal_form(&back(1)),
+        "and" => is_legal_form(&back(1)) || super::listed::is_listed(&back(1)),
         _ => false,
     }
 }
@@ -191,139 +247,4 @@ fn is_list(text: &str, tokens: &[crate::text::Token], at: std::ops::Range<usize>
             || (at > 0 && text[tokens[at - 1].end..tokens[at].start].trim() == "&")
     };
     at.into_iter().any(joins)
-}
-
-/// Words within a name that are not in capitals.
-fn is_joining(word: &str) -> bool {
-    matches!(
-        word,
-        "and"
-            | "of"
-            | "the"
-            | "y"
-            | "e"
-            | "i"
-            | "und"
-            | "et"
-            | "de"
-            | "del"
-            | "van"
-            | "von"
-            | "der"
-            | "la"
-            | "da"
-            | "do"
-            | "di"
-    )
-}
-
-/// Words in capitals before a name that are no part of it.
-fn is_stop(lower: &str) -> bool {
-    matches!(
-        lower,
-        "the"
-            | "i"
-            | "we"
-            | "at"
-            | "in"
-            | "from"
-            | "did"
-            | "is"
-            | "are"
-            | "my"
-            | "our"
-            | "this"
-            | "that"
-            | "dear"
-            | "hello"
-            | "hi"
-            | "yes"
-            | "no"
-            | "and"
-            | "for"
-            | "by"
-            | "with"
-            | "mr"
-            | "mrs"
-            | "ms"
-            | "dr"
-            | "thanks"
-            | "please"
-            | "when"
-            | "what"
-            | "who"
-            | "why"
-            | "how"
-            | "where"
-            | "does"
-            | "do"
-            | "has"
-            | "have"
-            | "was"
-            | "were"
-            | "can"
-            | "could"
-    )
-}
-
-/// `Davis, Bailey and Cox`: surnames in a row.
-fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
-    let cased = strand.is_cased(at);
-    if cased && !strand.raw(at).starts_with(char::is_uppercase) {
-        return;
-    }
-    let name = |at: usize| {
-        let lower = strand.lower(at);
-        let capital = strand.raw(at).starts_with(char::is_uppercase) || !cased;
-        capital
-            && lower.len() >= 2
-            && !words::is_common(lower)
-            && (words::is_surname(lower) || (cased && !words::is_given_name(lower)))
-            && words::month(lower).is_none()
-            && !words::is_weekday(lower)
-            && !words::is_place(lower)
-    };
-    let three = strand.gap(at + 1) == if cased { ", " } else { " " }
-        && matches!(strand.lower(at + 2), "and" | "y" | "e")
-        && strand.gap(at + 2) == " "
-        && strand.gap(at + 3) == " ";
-    // "our founders: Kleist, Khan and Barber" are three people.
-    let listed = strand.gap(at) == ": ";
-    if three && name(at) && name(at + 1) && name(at + 3) && strand.gap(at) != ", " && !listed {
-        let surnames = [at, at + 1, at + 3]
-            .iter()
-            .filter(|at| words::is_surname(strand.lower(**at)))
-            .count();
-        if surnames >= 2 {
-            add(strand, at..at + 4, score::CONTEXT, found);
-        }
-    }
-}
-
-/// Words in capitals behind a cue.
-fn behind_cue(strand: &Strand<'_>, at: usize, found: &mut Found) {
-    let start = at + usize::from(strand.lower(at) == "the");
-    let mut end = start;
-    while end < strand.len()
-        && end - start < LONGEST_NAME
-        && strand.raw(end).starts_with(char::is_uppercase)
-        && strand.raw(end) != "I"
-        && (end == start || matches!(strand.gap(end), " " | "-" | " & " | "'" | "\u{2019}"))
-    {
-        end += 1;
-    }
-    let person = words::is_given_name(strand.lower(start)) && end - start <= 2;
-    let place = end - start == 1 && words::is_place(strand.lower(start));
-    if end > start && strand.gap(start) == " " && !person && !place {
-        add(strand, start..end, score::LOOKS + 0.05, found);
-    }
-}
-
-fn add(strand: &Strand<'_>, at: std::ops::Range<usize>, score: f32, found: &mut Found) {
-    let parts = strand.parts(at);
-    let [part] = parts.as_slice() else {
-        return;
-    };
-    let text = &strand.conversation.turns[part.turn].text[part.start..part.end];
-    found.add_parts(vec![*part], types::ORGANIZATION, text.to_lowercase(), score);
 }
