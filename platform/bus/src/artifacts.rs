@@ -143,7 +143,7 @@ impl Artifacts {
                 .is_ok();
         Ok(Standing {
             sequence,
-            id: Some(info.nuid),
+            id: Some(info.nuid).filter(|id| !id.is_empty()),
             whole,
         })
     }
