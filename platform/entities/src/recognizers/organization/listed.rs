@@ -309,13 +309,12 @@ fn is_doing(strand: &Strand<'_>, end: usize) -> bool {
     }
     let next = strand.lower(end + 1);
     match strand.lower(end) {
-        "charged" | "billed" | "overcharged" | "refunded" | "hired" | "fired" => true,
+        "charged" | "billed" | "overcharged" | "refunded" | "hired" | "fired" | "announced"
+        | "acquired" | "posted" | "reported" | "recalled" | "shares" | "stock" => true,
         "cancelled" | "canceled" | "denied" | "froze" | "closed" | "lost" | "delayed"
         | "declined" | "refused" | "rejected" | "sent" | "locked" | "blocked" => {
             matches!(next, "my" | "our" | "the" | "a" | "all" | "to" | "me")
         }
-        "announced" | "acquired" | "posted" | "reported" | "recalled" | "shares" | "stock" => true,
-        "and" | "&" => false,
         _ => false,
     }
 }
