@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_role_that_spoke_before_needs_no_full_stop_before_it() {
-        let text = "Agent: The number? Customer: four one Agent: mm-hmm Customer: five nine three eight";
+        let text =
+            "Agent: The number? Customer: four one Agent: mm-hmm Customer: five nine three eight";
         assert_eq!(
             said(text),
             [
