@@ -234,8 +234,9 @@ impl Artifacts {
             };
             match publishing.await {
                 Ok(_) => {
-                    // What stood there before was removed or not whole.
-                    if let Some(before) = standing.id {
+                    // What stood there before was removed or not whole; or it was ours, whose
+                    // chunks could not be counted just then.
+                    if let Some(before) = standing.id.filter(|id| *id != uploaded.id) {
                         self.discard(bucket, &before).await;
                     }
                     return Ok(());
