@@ -29,10 +29,6 @@ const POINTS: usize = TILE + 2;
 /// second cache holds, are fetched seldom; so few that the tiles' values stay in it.
 const BLOCK: usize = 66;
 
-/// Tiles that are multiplied together. With three vectors a row, four rows' sums fit in sixteen
-/// registers beside the weights.
-const TOGETHER: usize = 3;
-
 /// From six inputs to the values at the points.
 const SPREAD: [[f32; POINTS]; POINTS] = [
     [1.0, -1.5, -2.0, 1.5, 1.0, 0.0],
@@ -83,7 +79,17 @@ impl Convolution {
         weight: impl Fn(usize, usize, usize, usize) -> f32,
         bias: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let arch = Arch::new();
+        Self::on(Arch::new(), inputs, outputs, weight, bias)
+    }
+
+    /// Packs it for some of the vector instructions that there are.
+    fn on(
+        arch: Arch,
+        inputs: usize,
+        outputs: usize,
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+        bias: impl Fn(usize, usize) -> f32,
+    ) -> Self {
         let lanes = arch.dispatch(Lanes);
         let mut weights = Vec::with_capacity(POINTS * inputs * PIECES * outputs);
         let mut biases = Vec::with_capacity(PIECES * outputs);
@@ -217,7 +223,9 @@ fn spread<S: Simd>(
     }
 }
 
-/// Multiplies the values of all tiles at a point with the weights of a panel there.
+/// Multiplies the values of all tiles at a point with the weights of a panel there: as many tiles
+/// together as there are registers for their sums, three vectors each, beside the weights; and what
+/// is left over by fewer.
 #[inline(always)]
 fn multiply<S: Simd>(
     simd: S,
@@ -225,35 +233,33 @@ fn multiply<S: Simd>(
     values: &[f32],
     products: &mut [[S::f32s; PIECES]],
 ) {
-    let width = weights.len().max(1);
-    let values = values.chunks(TOGETHER * width);
-    for (values, products) in values.zip(products.chunks_mut(TOGETHER)) {
-        match values.len() / width {
-            1 => some::<S, 1>(simd, weights, values, products),
-            2 => some::<S, 2>(simd, weights, values, products),
-
-            _ => some::<S, TOGETHER>(simd, weights, values, products),
-        }
+    let mut left = (values, products);
+    if S::REGISTER_COUNT >= 32 {
+        left = together::<S, 6>(simd, weights, left);
     }
+    left = together::<S, 3>(simd, weights, left);
+    left = together::<S, 2>(simd, weights, left);
+    together::<S, 1>(simd, weights, left);
 }
 
+/// Multiplies `R` tiles at a time; returns what is left over.
 #[inline(always)]
-fn some<S: Simd, const R: usize>(
+fn together<'a, S: Simd, const R: usize>(
     simd: S,
     weights: &[[S::f32s; PIECES]],
-    values: &[f32],
-    products: &mut [[S::f32s; PIECES]],
-) {
-    let mut rows: [&[f32]; R] = [&[]; R];
-    let values = values.chunks_exact(weights.len().max(1));
-    rows.iter_mut()
-        .zip(values)
-        .for_each(|(row, values)| *row = values);
-    let sums = sums::<S, PIECES, R>(simd, weights, rows);
-    products
-        .iter_mut()
-        .zip(sums)
-        .for_each(|(to, sums)| *to = sums);
+    (values, products): (&'a [f32], &'a mut [[S::f32s; PIECES]]),
+) -> (&'a [f32], &'a mut [[S::f32s; PIECES]]) {
+    let width = weights.len().max(1);
+    let tiles = values.chunks_exact(R * width);
+    let left = tiles.remainder();
+    let (products, others) = products.split_at_mut(R * tiles.len());
+    for (values, products) in tiles.zip(products.chunks_exact_mut(R)) {
+        let mut rows: [&[f32]; R] = [&[]; R];
+        let each = rows.iter_mut().zip(values.chunks_exact(width));
+        each.for_each(|(row, values)| *row = values);
+        products.copy_from_slice(&sums::<S, PIECES, R>(simd, weights, rows));
+    }
+    (left, others)
 }
 
 /// Writes the part of a tile's rows that a panel computes.
@@ -305,9 +311,16 @@ fn combine<S: Simd>(simd: S, factors: &[f32; POINTS], terms: &[S::f32s; POINTS])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::kinds;
 
     #[test]
     fn rows_are_what_the_sums_over_windows_are() {
+        for arch in kinds() {
+            check(arch);
+        }
+    }
+
+    fn check(arch: Arch) {
         const WIDTH: usize = 32;
         // Some numbers between -1 and 1, always the same.
         let number = |at: usize| (at as f32 * 12.989_8).sin();
@@ -315,9 +328,9 @@ mod tests {
             number(((output * PIECES + piece) * 3 + place) * WIDTH + input)
         };
         let bias = |output: usize, piece: usize| number(output + 7 * piece);
-        let layer = Convolution::new(WIDTH, WIDTH, weight, bias);
+        let layer = Convolution::on(arch, WIDTH, WIDTH, weight, bias);
         // A block and some, and numbers of tiles that leave each rest.
-        for tiles in [1, 2, 3, 4, 7, BLOCK + 2] {
+        for tiles in [1, 2, 3, 4, 5, 6, 11, BLOCK + 2] {
             let rows = tiles * TILE;
             let input: Vec<_> = (0..rows * WIDTH).map(|at| number(at * 31 + 5)).collect();
             let mut output = vec![f32::NAN; rows * WIDTH];
@@ -339,7 +352,7 @@ mod tests {
                 let error = (best - f64::from(*found)).abs();
                 assert!(
                     error < 1e-4,
-                    "{tiles} tiles, row {row}: {found}, not {best}"
+                    "{arch:?}, {tiles} tiles, row {row}: {found}, not {best}"
                 );
             }
         }

@@ -45,7 +45,17 @@ impl Packed {
         weight: impl Fn(usize, usize) -> f32,
         bias: impl Fn(usize) -> f32,
     ) -> Self {
-        let arch = Arch::new();
+        Self::on(Arch::new(), inputs, outputs, weight, bias)
+    }
+
+    /// Packs it for some of the vector instructions that there are.
+    fn on(
+        arch: Arch,
+        inputs: usize,
+        outputs: usize,
+        weight: impl Fn(usize, usize) -> f32,
+        bias: impl Fn(usize) -> f32,
+    ) -> Self {
         let lanes = arch.dispatch(Lanes);
         let panel = WIDE * lanes;
         let panels = outputs.div_ceil(panel);
@@ -117,7 +127,7 @@ impl WithSimd for Multiply<'_> {
     type Output = ();
 
     /// With four vectors a row, two rows' sums fit in sixteen registers, and are enough to keep two
-    /// multipliers busy.
+    /// multipliers busy. Where there are twice as many registers, four rows share each weight.
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let width = WIDE * S::F32_LANES;
@@ -126,6 +136,9 @@ impl WithSimd for Multiply<'_> {
             while row < self.rows {
                 row += match self.rows - row {
                     1 => self.all(simd, &panel, row, panel.rows::<1>(simd, &self, row), width),
+                    4.. if S::REGISTER_COUNT >= 32 => {
+                        self.all(simd, &panel, row, panel.rows::<4>(simd, &self, row), width)
+                    }
                     _ => self.all(simd, &panel, row, panel.rows::<2>(simd, &self, row), width),
                 };
             }
@@ -240,4 +253,59 @@ pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
         }
     }
     sums
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// All vector instructions of this processor, not only the widest.
+    pub(crate) fn kinds() -> Vec<Arch> {
+        let mut kinds = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            kinds.extend(pulp::x86::V3::try_new().map(Arch::V3));
+            kinds.extend(pulp::x86::V4::try_new().map(Arch::V4));
+        }
+        #[cfg(target_arch = "aarch64")]
+        kinds.extend(pulp::aarch64::Neon::try_new().map(Arch::Neon));
+        kinds
+    }
+
+    #[test]
+    fn rows_are_the_sums_of_products() {
+        const INPUTS: usize = 23;
+        const OUTPUTS: usize = 70;
+        // Some numbers between -1 and 1, always the same.
+        let number = |at: usize| (at as f32 * 12.989_8).sin();
+        let weight = |output: usize, input: usize| number(output * INPUTS + input);
+        for (arch, rows) in kinds()
+            .into_iter()
+            .flat_map(|a| (0..10).map(move |r| (a, r)))
+        {
+            let packed = Packed::on(arch, INPUTS, OUTPUTS, weight, number);
+            let input: Vec<_> = (0..(rows + 1) * INPUTS)
+                .map(|at| number(at * 31 + 5))
+                .collect();
+            let mut output = vec![f32::NAN; 3];
+            packed.rows(&input, INPUTS, 1..rows + 1, &mut output);
+            assert_eq!(output.len(), rows * OUTPUTS);
+            for (at, found) in output.iter().enumerate() {
+                let (row, output) = (at / OUTPUTS, at % OUTPUTS);
+                let terms = input
+                    .iter()
+                    .skip((row + 1) * INPUTS)
+                    .take(INPUTS)
+                    .enumerate();
+                let terms =
+                    terms.map(|(at, input)| f64::from(weight(output, at)) * f64::from(*input));
+                let sum = terms.sum::<f64>() + f64::from(number(output));
+                let error = (sum - f64::from(*found)).abs();
+                assert!(
+                    error < 1e-4,
+                    "{arch:?}, row {row} of {rows}: {found}, not {sum}"
+                );
+            }
+        }
+    }
 }
