@@ -3,14 +3,26 @@
 use super::{Found, Scene};
 use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
+use crate::runs::Run;
+use crate::text::Strand;
 
 /// An account is a bank's if a bank is spoken of within so many words.
 const BANK_TALK: usize = 150;
+
+/// What is done with money is said at most so many words before the account.
+const MONEY_TALK: usize = 8;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         for run in &reading.digits {
             let at = run.at();
+            if let Some(banks) = behind_account(&reading.strand, run) {
+                // As sure as the form of a telephone number, or as the words before it.
+                let score = if banks { score::FORM } else { score::CONTEXT } + 0.01;
+                let digits = run.chars();
+                found.add(&reading.strand, at, types::US_BANK_NUMBER, digits, score);
+                continue;
+            }
             let Some((topic, distance)) = scene.context.topic(&reading.strand, &at) else {
                 continue;
             };
@@ -34,6 +46,27 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
         }
     }
+}
+
+/// Whether "account" stands right before a number as long as those of accounts are, and then
+/// whether it is a bank's by what is done with it: `transfer 300 to account 0029918374`.
+fn behind_account(strand: &Strand<'_>, run: &Run) -> Option<bool> {
+    let at = run.at().start;
+    let lead = (strand.lower_before(at) == "account" || strand.lower_before(at) == "acct")
+        && !strand.starts_turn(at)
+        && matches!(strand.gap(at), " " | ": " | " #" | ". ");
+    if !lead || !(8..=17).contains(&run.len()) {
+        return None;
+    }
+    let before = at.saturating_sub(MONEY_TALK)..at;
+    let moves = before.map(|at| strand.lower(at)).any(|word| {
+        matches!(
+            word,
+            "transfer" | "wire" | "deposit" | "pay" | "bank" | "send" | "into" | "withdraw"
+        )
+    });
+    let routing = strand.lower(run.at().end) == "routing";
+    Some(moves || routing)
 }
 
 /// The check digit of a routing number: weights 3, 7, 1.

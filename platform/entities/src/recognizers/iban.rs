@@ -22,7 +22,10 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         }
         for run in reading.codes.iter().chain(&reading.digits) {
             let told = scene.context.topic(strand, &run.at());
-            if run.len() >= 8 && matches!(told, Some((Topic::Iban, _))) {
+            // "T: +44 …" in the signature of a letter that names an IBAN.
+            let dialled = strand.gap(run.at().start).ends_with('+')
+                || (run.at().start..run.at().end - 1).any(|at| strand.gap(at + 1).ends_with('+'));
+            if run.len() >= 8 && !dialled && matches!(told, Some((Topic::Iban, _))) {
                 found.add(
                     strand,
                     run.at(),

@@ -11,10 +11,11 @@ use crate::entity::{Part, score, types};
 use crate::numbers::Number;
 use crate::text::Strand;
 
-/// `https://…`, `www.…` and bare names under a common top-level domain.
+/// `https://…`, `www.…` and bare names under a common top-level domain, or under one that is reserved
+/// for examples (RFC 2606) with a path.
 static URL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)\b(?:https?://[^\s<>]+|www\.[^\s<>]+|(?:[a-z0-9-]{1,63}\.){1,5}(?:com|org|net|io|gov|edu|co\.uk|info|biz|dev|app|ai)\b(?:/[^\s<>]*)?)",
+        r"(?i)\b(?:https?://[^\s<>]+|www\.[^\s<>]+|(?:[a-z0-9-]{1,63}\.){1,5}(?:com|org|net|io|gov|edu|co\.uk|info|biz|dev|app|ai)\b(?:/[^\s<>]*)?|(?:[a-z0-9-]{1,63}\.){1,5}(?:example|test|invalid|localhost)/[^\s<>]*)",
     )
     .expect("the constant pattern compiles")
 });
@@ -164,6 +165,10 @@ fn dotted(reading: &Reading<'_>) -> Vec<Group> {
     groups
 }
 
+/// Between "www dot" and the dot before the domain people say the name of a site in at most this
+/// many words.
+const LONGEST_SITE: usize = 6;
+
 /// `www dot example dot com slash help`.
 fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
     for at in 2..strand.len() {
@@ -173,6 +178,18 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
         let mut start = at - 2;
         while start >= 2 && strand.lower(start - 1) == "dot" {
             start -= 2;
+        }
+        // "www dot blue harbor dot com": a name of several words.
+        let site = (start.saturating_sub(LONGEST_SITE)..start).rev();
+        let web = site.take_while(|at| !strand.starts_turn(at + 1));
+        let web = web
+            .map(|at| (at, strand.lower(at)))
+            .find(|(_, word)| *word == "dot");
+        if let Some((dot, _)) = web.filter(|(dot, _)| is_web(strand, *dot)) {
+            start = dot - 1;
+            while start > 0 && strand.lower(start) == "w" && strand.lower_before(start) == "w" {
+                start -= 1;
+            }
         }
         let mut end = at + 1;
         while strand.lower(end) == "slash" && end + 1 < strand.len() {
@@ -185,6 +202,11 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
         });
         found.add(strand, start..end, types::URL, value.collect(), score::FORM);
     }
+}
+
+/// Whether the words before a dot are how a web address begins: `www`, `w w w`.
+fn is_web(strand: &Strand<'_>, dot: usize) -> bool {
+    matches!(strand.lower_before(dot), "www" | "w")
 }
 
 /// Whether a word, in lower case, is a top-level domain that people say.

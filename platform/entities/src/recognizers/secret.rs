@@ -16,12 +16,17 @@ const LONGEST_WRITTEN: usize = 128;
 const LONGEST_PASSWORD: usize = 10;
 /// A password that is spelled out has at most this many letters, digits and words.
 const LONGEST_SPELLED: usize = 32;
+/// What names the user, or the password, stands at most so many words beside it.
+const BESIDE: usize = 10;
+/// A security question stands at most so many words before its line "Answer:".
+const QUESTION: usize = 20;
 /// An answer to a security question has at most this many words.
 const LONGEST_ANSWER: usize = 4;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     find_codes(scene, found);
     find_written(scene.conversation, found);
+    find_beside(scene, found);
     for (topic, most) in [
         (Topic::Secret, LONGEST_PASSWORD),
         (Topic::SecretAnswer, LONGEST_ANSWER),
@@ -54,8 +59,20 @@ fn find_codes(scene: &Scene<'_>, found: &mut Found) {
                 _ => false,
             };
             if told && !run.is_count(strand) && !run.is_year(strand) {
-                let (at, value) = (run.at(), run.chars());
-                found.add(strand, at, types::PASSWORD, value, score::CONTEXT);
+                let mut parts = strand.parts(run.at());
+                if let Some(last) = parts.last_mut() {
+                    let text = scene.conversation.turns[last.turn].text;
+                    let behind = text.get(last.end..).unwrap_or("");
+                    let tied = glued(behind);
+                    // "Tr0ub4dor!Kite"
+                    if behind
+                        .get(..tied)
+                        .is_some_and(|tied| tied.contains(char::is_alphanumeric))
+                    {
+                        last.end += tied;
+                    }
+                }
+                found.add_parts(parts, types::PASSWORD, run.chars(), score::CONTEXT);
             }
         }
     }
@@ -94,6 +111,94 @@ fn find_written(conversation: &Conversation<'_>, found: &mut Found) {
             found.add_parts(vec![part], types::PASSWORD, lower, score::FORM);
         }
     }
+}
+
+/// What is written as passwords are, beside a user's name or where one is given for a while: `log in
+/// with jdoe and p@perCrane55`, `temp Change!me901`; and the line "Answer:" below a question.
+fn find_beside(scene: &Scene<'_>, found: &mut Found) {
+    let conversation = scene.conversation;
+    for (at, token) in conversation.tokens.iter().enumerate().skip(1) {
+        let turn = &conversation.turns[token.turn];
+        let topics: &[Topic] = match conversation.lower(at) {
+            "and" | "with" => &[Topic::User],
+            "temp" | "temporary" => &[Topic::Secret, Topic::User],
+            "pw" | "pwd" | "pass" => &[Topic::Secret, Topic::User],
+            "answer" => {
+                answer_line(scene, at, found);
+                continue;
+            }
+            _ => continue,
+        };
+        let rest = &turn.text[token.end..];
+        let value = rest.trim_start_matches([' ', ':', '"', '\'']);
+        let start = turn.text.len() - value.len();
+        let longest = value
+            .char_indices()
+            .nth(LONGEST_WRITTEN)
+            .map_or(value.len(), |(at, _)| at);
+        let value = &value[..longest];
+        let word = value.split(char::is_whitespace).next().unwrap_or("");
+        let word = word.trim_end_matches([',', '.', ';', ':', ')', '"', '\'', '?']);
+        if is_like_password(word) && scene.context.mentioned(at, BESIDE, topics) {
+            let end = start + word.len();
+            let part = Part {
+                turn: token.turn,
+                start,
+                end,
+            };
+            found.add_parts(
+                vec![part],
+                types::PASSWORD,
+                word.to_lowercase(),
+                score::CONTEXT,
+            );
+        }
+    }
+}
+
+/// `Answer: Sir Waffles`, some words behind a security question.
+fn answer_line(scene: &Scene<'_>, at: usize, found: &mut Found) {
+    let conversation = scene.conversation;
+    let token = conversation.tokens[at];
+    let text = conversation.turns[token.turn].text;
+    let line = text[token.end..].split('\n').next().unwrap_or("");
+    let Some(value) = line.strip_prefix(':').map(str::trim) else {
+        return;
+    };
+    let words = value.split_whitespace().take(LONGEST_ANSWER + 1).count();
+    let asked = || {
+        scene
+            .context
+            .mentioned(at, QUESTION, &[Topic::SecretAnswer])
+    };
+    let value = value.trim_end_matches(['.', ',', ';', '"']);
+    if (1..=LONGEST_ANSWER).contains(&words) && !value.is_empty() && asked() {
+        let start = token.end + line.find(value).unwrap_or(0);
+        let end = start + value.len();
+        let part = Part {
+            turn: token.turn,
+            start,
+            end,
+        };
+        found.add_parts(
+            vec![part],
+            types::PASSWORD,
+            value.to_lowercase(),
+            score::FORM,
+        );
+    }
+}
+
+/// Letters with digits or signs among them, as people make them up: no number, no date, no address.
+fn is_like_password(word: &str) -> bool {
+    let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    let signs = word
+        .chars()
+        .filter(|c| "!@#$%^&*?+=_~".contains(*c))
+        .count();
+    let address = word.contains("://") || (word.contains('@') && word.contains('.'));
+    word.chars().count() >= 6 && letters >= 2 && digits + signs >= 2 && signs >= 1 && !address
 }
 
 /// What a password is called where it is written.
@@ -157,11 +262,13 @@ fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
         conversation.tokens[at.start],
         conversation.tokens[at.end - 1],
     );
-    let text = &conversation.turns[first.turn].text[first.start..last.end];
+    let turn = conversation.turns[first.turn].text;
+    let end = last.end + glued(turn.get(last.end..).unwrap_or(""));
+    let text = &turn[first.start..end];
     let part = Part {
         turn: first.turn,
         start: first.start,
-        end: last.end,
+        end,
     };
     found.add_parts(
         vec![part],
@@ -169,6 +276,18 @@ fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
         text.to_lowercase(),
         score::CONTEXT + 0.01,
     );
+}
+
+/// How much of what follows is tied to a password without a space and is no punctuation: `!$x`.
+fn glued(behind: &str) -> usize {
+    let mut chars = behind.char_indices().take(LONGEST_WRITTEN);
+    let end = chars.find(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
+    let longest = behind.char_indices().nth(LONGEST_WRITTEN);
+    let end = end.or(longest.map(|(at, _)| at)).unwrap_or(behind.len());
+    let tied = behind[..end].trim_end_matches([
+        '.', ',', '?', '!', ';', ':', ')', '"', '\'', '\u{2019}', '\u{201d}',
+    ]);
+    tied.len()
 }
 
 /// `… is hunter two`: the words behind the cue in its own turn.
@@ -181,6 +300,8 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
         let word = conversation.lower(at);
         if matches!(word, "is" | "was" | "s" | "would" | "be") {
             is = true;
+        } else if is && matches!(word, "now" | "currently" | "temporarily") {
+            // "… is now Tr0ub4dor"
         } else if !is_hesitation(word)
             && (is || !matches!(word, "to" | "my" | "the" | "account" | "for"))
         {

@@ -50,6 +50,67 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             name_at(conversation, turn, at, found);
         }
     }
+    for turn in 0..conversation.turns.len() {
+        find_locked(conversation, turn, found);
+    }
+}
+
+/// `account jsmith was locked`, `reset the password for tmbatha`: a word that is no word and no
+/// name, where there is one user's name.
+fn find_locked(conversation: &Conversation<'_>, turn: usize, found: &mut Found) {
+    let content = &conversation.turns[turn];
+    let tokens = content.tokens.clone();
+    for at in tokens.clone().skip(1) {
+        let lower = |at: usize| {
+            if tokens.contains(&at) {
+                conversation.lower(at)
+            } else {
+                ""
+            }
+        };
+        let before = lower(at - 1);
+        let told = match before {
+            "account" | "user" => {
+                matches!(
+                    lower(at + 1),
+                    "was" | "is" | "has" | "got" | "gets" | "cannot" | "can"
+                ) && is_state(lower(at + 2))
+            }
+            "for" if at >= 2 => matches!(lower(at - 2), "pw" | "pwd" | "password" | "login"),
+            _ => false,
+        };
+        let raw = conversation.raw(at);
+        let name = told
+            && raw.len() >= 4
+            && raw
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && !(words::is_english(raw) || words::is_common(raw) || words::is_given_name(raw))
+            && content.text.as_bytes().get(conversation.tokens[at].end) != Some(&b'@');
+        if name {
+            name_at(conversation, turn, at, found);
+        }
+    }
+}
+
+/// What happens to an account: `was locked`, `cannot log in`.
+fn is_state(lower: &str) -> bool {
+    matches!(
+        lower,
+        "locked"
+            | "blocked"
+            | "disabled"
+            | "suspended"
+            | "deactivated"
+            | "been"
+            | "not"
+            | "log"
+            | "login"
+            | "expired"
+            | "deleted"
+            | "hacked"
+            | "compromised"
+    )
 }
 
 /// Whether the turn with the cue is a question that ends with it.
@@ -69,8 +130,16 @@ fn is_opening(lower: &str) -> bool {
 /// The name that begins at a token.
 fn name_at(conversation: &Conversation<'_>, turn: usize, at: usize, found: &mut Found) {
     let content = &conversation.turns[turn];
-    // Up to white space: "j.doe_84".
-    let start = conversation.tokens[at].start;
+    // Up to white space: "j.doe_84", and with the sign of a handle: "@marrow_fox".
+    let mut start = conversation.tokens[at].start;
+    let before = &content.text[..start];
+    if before.ends_with('@')
+        && !before
+            .trim_end_matches('@')
+            .ends_with(char::is_alphanumeric)
+    {
+        start -= 1;
+    }
     let rest = &content.text[start..];
     let longest = rest.char_indices().nth(LONGEST_WRITTEN);
     let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
@@ -109,7 +178,7 @@ fn said(conversation: &Conversation<'_>, limits: Range<usize>) -> Option<Range<u
         let before = conversation.tokens[at - 1].end;
         conversation.turns[token.turn].text[before..token.start]
             .chars()
-            .all(|c| c == ' ' || c == ',')
+            .all(|c| matches!(c, ' ' | ',' | '-'))
     };
     let letter = |at: usize| conversation.raw(at).chars().count() == 1;
     let number = |lower: &str| {

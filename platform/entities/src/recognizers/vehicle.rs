@@ -3,9 +3,14 @@
 use super::{Found, Scene};
 use crate::context::Topic;
 use crate::entity::{score, types};
+use crate::runs::Run;
+use crate::text::Strand;
 
 /// The length of a vehicle identification number.
 const VIN_LENGTH: usize = 17;
+
+/// A vehicle is spoken of at most so many words before its plate.
+const VEHICLE_TALK: usize = 6;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
@@ -26,12 +31,59 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         for run in reading.codes.iter().chain(&reading.digits) {
             let entity_type = match (scene.context.near(strand, &run.at()), run.len()) {
                 (Some(Topic::Vin), 6..=20) => types::VIN,
+                (topic, 5..=8) if topic != Some(Topic::Vin) && is_on_vehicle(strand, run) => {
+                    types::LICENSE_PLATE
+                }
                 (Some(Topic::Plate), 2..=9) if !run.is_count(strand) => types::LICENSE_PLATE,
                 _ => continue,
             };
-            found.add(strand, run.at(), entity_type, run.chars(), score::CONTEXT);
+            found.add(
+                strand,
+                run.at(),
+                entity_type,
+                run.chars(),
+                score::CONTEXT + 0.01,
+            );
         }
     }
+}
+
+/// Whether a code looks like a plate and a vehicle is spoken of right before it: `white van, LK19
+/// ZRT`.
+fn is_on_vehicle(strand: &Strand<'_>, run: &Run) -> bool {
+    let at = run.at().start;
+    let chars = run.chars();
+    let digits = chars.bytes().filter(u8::is_ascii_digit).count();
+    let form = (5..=8).contains(&chars.len()) && (1..=5).contains(&digits);
+    let letters = chars.len() - digits;
+    let capitals = run
+        .at()
+        .all(|at| strand.raw(at) == strand.raw(at).to_uppercase());
+    let vehicle = (at.saturating_sub(VEHICLE_TALK)..at).any(|at| is_vehicle(strand.lower(at)));
+    form && (2..=5).contains(&letters) && capitals && vehicle
+}
+
+/// What has a plate.
+fn is_vehicle(lower: &str) -> bool {
+    matches!(
+        lower,
+        "vehicle"
+            | "car"
+            | "van"
+            | "truck"
+            | "lorry"
+            | "motorcycle"
+            | "motorbike"
+            | "sedan"
+            | "hatchback"
+            | "suv"
+            | "taxi"
+            | "cab"
+            | "trailer"
+            | "reg"
+            | "plates"
+            | "parked"
+    )
 }
 
 /// The ninth place is the sum of the others by weight, modulo 11; I, O and Q do not occur.

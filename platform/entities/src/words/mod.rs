@@ -5,7 +5,7 @@ mod numbers;
 mod speech;
 
 pub(crate) use kinds::{is_acronym, is_company, is_place_end, is_title};
-pub(crate) use numbers::{NumberWord, is_weekday, month, number_word, ordinal};
+pub(crate) use numbers::{NumberWord, is_short_weekday, is_weekday, month, number_word, ordinal};
 pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_prompt, is_unit};
 
 use std::sync::LazyLock;

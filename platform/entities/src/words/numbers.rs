@@ -33,6 +33,14 @@ pub(crate) fn is_weekday(lower: &str) -> bool {
     )
 }
 
+/// Whether a word, in lower case, is the short name of a day of the week; some are words, too.
+pub(crate) fn is_short_weekday(lower: &str) -> bool {
+    matches!(
+        lower,
+        "mon" | "tue" | "tues" | "wed" | "thu" | "thur" | "thurs" | "fri" | "sat" | "sun"
+    )
+}
+
 /// What a word does in a spoken number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberWord {

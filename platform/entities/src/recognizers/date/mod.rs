@@ -1,7 +1,10 @@
-//! Calendar dates, dates of birth, and when a card expires.
+//! Calendar dates and times of the day, dates of birth, and when a card expires.
 //!
-//! Not found on purpose: times of the day, and days that only the day of the call makes a date
-//! ("yesterday", "on Thursday").
+//! Not found on purpose: what only the day of the call makes a date ("yesterday", "last week"), and
+//! how long something takes.
+
+mod clock;
+mod vague;
 
 use std::ops::Range;
 
@@ -28,49 +31,42 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
         }
         times(reading, found);
+        vague::find(&dates, found);
         for run in &reading.digits {
             in_context(scene, reading, run, found);
         }
     }
 }
 
-/// Where a date ends with its time of the day: `2024-03-14 12:33:01`, `… at 5:30 pm`.
+/// Where a date ends with its time of the day: `2024-03-14 12:33:01`, `… at 5:30 pm`, `… at ten`.
 fn with_time(reading: &Reading<'_>, end: usize) -> usize {
     let strand = &reading.strand;
-    let hour = end + usize::from(matches!(strand.lower(end), "at" | "t"));
-    let gap = strand.gap(hour);
-    let clock = matches!(gap, " " | ", " | "T" | "T ") || (hour > end && gap == " ");
-    let two = |at: usize| strand.number(at) && (1..=2).contains(&strand.raw(at).len());
-    if !clock || !two(hour) || strand.gap(hour + 1) != ":" || !two(hour + 1) {
+    if strand.starts_turn(end) || !matches!(strand.gap(end), " " | ", " | "T" | " T ") {
         return end;
     }
-    let mut last = hour + 2;
-    if strand.gap(last) == ":" && two(last) {
-        last += 1;
-        if strand.gap(last) == "." && strand.number(last) {
-            last += 1;
-        }
-    }
-    let half = matches!(strand.lower(last), "am" | "pm") && matches!(strand.gap(last), " " | "");
-    last + usize::from(half)
+    let at = matches!(strand.lower(end), "at" | "around" | "t") && strand.gap(end + 1) == " ";
+    let time = if at {
+        clock::behind_day(reading, end + 1)
+    } else {
+        clock::time(reading, end).map(|time| time.end)
+    };
+    time.unwrap_or(end)
 }
 
-/// `19:34:34`: a time with its seconds.
+/// Times of the day without a date.
 fn times(reading: &Reading<'_>, found: &mut Found) {
     let strand = &reading.strand;
-    for at in 0..strand.len() {
-        let two = |at: usize| strand.number(at) && (1..=2).contains(&strand.raw(at).len());
-        let tied = strand.gap(at + 1) == ":" && strand.gap(at + 2) == ":";
-        let alone = strand.gap(at) != ":" && strand.gap(at + 3) != ":";
-        if tied && alone && two(at) && two(at + 1) && two(at + 2) {
-            let value = format!(
-                "T{}:{}:{}",
-                strand.raw(at),
-                strand.raw(at + 1),
-                strand.raw(at + 2)
-            );
-            found.add(strand, at..at + 3, types::DATE_TIME, value, score::FORM);
-        }
+    let mut at = 0;
+    while at < strand.len() {
+        let time = clock::time(reading, at).or_else(|| clock::told(reading, at));
+        let Some(time) = time else {
+            at += 1;
+            continue;
+        };
+        at = time.end;
+        let said = time.clone().map(|at| strand.lower(at));
+        let value = format!("T{}", said.collect::<Vec<_>>().join(":"));
+        found.add(strand, time, types::DATE_TIME, value, score::FORM);
     }
 }
 
@@ -244,10 +240,12 @@ impl Dates<'_> {
     fn with_weekday(&self, at: usize) -> usize {
         let strand = &self.reading.strand;
         let the = usize::from(at > 0 && strand.lower_before(at) == "the");
-        match (at - the).checked_sub(1) {
-            Some(before) if words::is_weekday(strand.lower(before)) => before,
-            _ => at,
-        }
+        let named = |before: &usize| {
+            words::is_weekday(strand.lower(*before))
+                || (words::is_short_weekday(strand.lower(*before))
+                    && matches!(strand.gap(before + 1), " " | ", " | ". "))
+        };
+        (at - the).checked_sub(1).filter(named).unwrap_or(at)
     }
 
     /// The number that starts at a position.
