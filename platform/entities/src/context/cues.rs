@@ -40,7 +40,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Cvv,
-        "cvv,cvc,c v v,c v c,security code,three digit,3 digit,card verification,\
+        "cvv,cvc,cvv2,cvc2,c v v,c v c,security code,three digit,3 digit,card verification,\
          three digits,three digits on the back,last three digits,number on the back,on the back,cvv number,three numbers on the back",
     ),
     (
@@ -86,7 +86,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Plate,
-        "license plate,licence plate,plate,plates,plate number,license plate number,number plate,\
+        "license plate,licence plate,kennzeichen,plate,plates,plate number,license plate number,number plate,\
          registration plate,registration,tag number,\
          registration number,vehicle registration,car registration,reg,reg no,reg number,reg plate",
     ),
@@ -110,7 +110,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Secret,
-        "password,passwd,pwd,pw,pass word,passcode,pass code,passphrase,pin,pin number,pin code,p i n,\
+        "password,passwd,pwd,pw,my pass,the pass is,otp,o t p,wifi key,wi fi key,network key,pass word,passcode,pass code,passphrase,pin,pin number,pin code,p i n,\
          verification code,one time code,one time password,authentication code,access code,\
          code we sent,code we just sent,security word,memorable word,secret word,the code,\
          code i sent,door code,gate code,digit code,code is,use code,\
@@ -135,7 +135,7 @@ const CUES: &[(Topic, &str)] = &[
     (Topic::Nhs, "nhs,nhs number,n h s,national health service"),
     (
         Topic::User,
-        "username,user name,user,user id,userid,login,login name,login id,log in as,log in with,\
+        "username,user name,skype name,user,user id,userid,login,login name,login id,log in as,log in with,\
          sign in as,sign in with,signed in as,screen name,handle,logged in as,logging in as",
     ),
     (

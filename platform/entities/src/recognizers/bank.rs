@@ -54,7 +54,7 @@ fn behind_account(strand: &Strand<'_>, run: &Run) -> Option<bool> {
     let at = run.at().start;
     let lead = (strand.lower_before(at) == "account" || strand.lower_before(at) == "acct")
         && !strand.starts_turn(at)
-        && matches!(strand.gap(at), " " | ": " | " #" | ". ");
+        && matches!(strand.gap(at).trim(), "" | ":" | "#" | ".");
     if !lead || !(8..=17).contains(&run.len()) {
         return None;
     }

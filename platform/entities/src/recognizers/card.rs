@@ -6,7 +6,7 @@
 use super::{Found, Reading, Scene};
 use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
-use crate::runs::Run;
+use crate::runs::{Item, Run};
 
 /// A code of three digits is a card's if a card is spoken of within so many words.
 const CARD_TALK: usize = 25;
@@ -40,6 +40,7 @@ fn find_checked(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut
             } else {
                 0.9
             };
+            find_behind(reading, run, items.end, found);
             found.add(
                 &reading.strand,
                 run.at_items(items),
@@ -48,6 +49,41 @@ fn find_checked(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run, found: &mut
                 score,
             );
         }
+    }
+}
+
+/// What is written right behind a card number, up to the end of the run: `…, 11/28, 338`.
+fn find_behind(reading: &Reading<'_>, run: &Run, next: usize, found: &mut Found) {
+    let Some([month, year, code @ ..]) = run.items.get(next..) else {
+        return;
+    };
+    let strand = &reading.strand;
+    let value = |item: &Item, range: std::ops::RangeInclusive<u32>| {
+        item.chars.parse().is_ok_and(|value| range.contains(&value))
+    };
+    let tied = matches!(strand.gap(year.at.start), "/" | " / " | "-");
+    if !tied || !value(month, 1..=12) || !(value(year, 20..=60) || value(year, 2020..=2060)) {
+        return;
+    }
+    let at = month.at.start..year.at.end;
+    let expiry = format!("{}{}", month.chars, year.chars);
+    found.add(
+        strand,
+        at,
+        types::CREDIT_CARD_EXPIRATION,
+        expiry,
+        score::FORM,
+    );
+    if let [code] = code
+        && matches!(code.chars.len(), 3 | 4)
+    {
+        found.add(
+            strand,
+            code.at.clone(),
+            types::CVV,
+            code.chars.clone(),
+            score::FORM,
+        );
     }
 }
 

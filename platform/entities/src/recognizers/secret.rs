@@ -298,7 +298,7 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
     let mut is = false;
     while tokens.contains(&at) && at - end < 6 {
         let word = conversation.lower(at);
-        if matches!(word, "is" | "was" | "s" | "would" | "be") {
+        if matches!(word, "is" | "was" | "s" | "would" | "will" | "be") {
             is = true;
         } else if is && matches!(word, "now" | "currently" | "temporarily") {
             // "… is now Tr0ub4dor"

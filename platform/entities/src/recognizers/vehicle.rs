@@ -28,6 +28,15 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 }
             }
         }
+        for run in reading.codes.iter().filter(|run| is_british(strand, run)) {
+            found.add(
+                strand,
+                run.at(),
+                types::LICENSE_PLATE,
+                run.chars(),
+                score::PARTIAL,
+            );
+        }
         for run in reading.codes.iter().chain(&reading.digits) {
             let entity_type = match (scene.context.near(strand, &run.at()), run.len()) {
                 (Some(Topic::Vin), 6..=20) => types::VIN,
@@ -61,6 +70,25 @@ fn is_on_vehicle(strand: &Strand<'_>, run: &Run) -> bool {
         .all(|at| strand.raw(at) == strand.raw(at).to_uppercase());
     let vehicle = (at.saturating_sub(VEHICLE_TALK)..at).any(|at| is_vehicle(strand.lower(at)));
     form && (2..=5).contains(&letters) && capitals && vehicle
+}
+
+/// Whether a code has the form that plates have in Great Britain since 2001, with its space: `BD51
+/// SMR`.
+fn is_british(strand: &Strand<'_>, run: &Run) -> bool {
+    let at = run.at();
+    let (place, letters) = (
+        strand.raw(at.start).as_bytes(),
+        strand.raw(at.start + 1).as_bytes(),
+    );
+    let [a, b, c, d] = place else {
+        return false;
+    };
+    at.len() == 2
+        && strand.gap(at.start + 1) == " "
+        && (a.is_ascii_uppercase() && b.is_ascii_uppercase())
+        && (c.is_ascii_digit() && d.is_ascii_digit())
+        && letters.len() == 3
+        && letters.iter().all(u8::is_ascii_uppercase)
 }
 
 /// What has a plate.

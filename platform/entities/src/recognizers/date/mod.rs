@@ -26,6 +26,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         for index in 0..reading.numbers.len() {
             by_expiry(scene, reading, index, found);
             let date = dates.day_first(index).or_else(|| dates.numeric(index));
+            let date = date.or_else(|| dates.day_of_month(index));
             if let Some((at, value)) = date.or_else(|| dates.weekday(index)) {
                 add(scene, reading, at, value, found);
             }
@@ -224,6 +225,31 @@ impl Dates<'_> {
         let likely = (1880..=2100).contains(&year) && (gap != "." || year > 99);
         (fits && valid && likely)
             .then(|| (a.at.start..c.at.end, format!("{year}-{month:02}-{day:02}")))
+    }
+
+    /// `the ninth of the eleventh seventy four`.
+    fn day_of_month(&self, index: usize) -> Option<Date> {
+        let strand = &self.reading.strand;
+        let [a, b] = self.reading.numbers.get(index..index + 2)? else {
+            return None;
+        };
+        let day = a.value.filter(|day| a.ordinal && (1..=31).contains(day))?;
+        let month = b
+            .value
+            .filter(|month| b.ordinal && (1..=12).contains(month))?;
+        if !strand.says(a.at.end, &["of", "the"]) || a.at.end + 2 != b.at.start {
+            return None;
+        }
+        let (year, end) = match self.year(b.at.end) {
+            Some(told) => told,
+            None => {
+                let short = self
+                    .number(b.at.end)
+                    .filter(|year| year.digits.len() == 2)?;
+                (full_year(short.value?), short.at.end)
+            }
+        };
+        Some((a.at.start..end, format!("{year}-{month:02}-{day:02}")))
     }
 
     /// `Monday the 3rd`, `Tuesday, the fourteenth`.
