@@ -11,11 +11,11 @@
 //! |---|---|
 //! | `put` | storing: documents, files, what flows in |
 //! | `get` | reading: documents, files, what flows out |
-//! | `chunks` | an object's chunks, one request for each |
+//! | `chunks` | an object's chunks, one request for each; how many there are |
 //! | `layout` | where a bucket keeps what |
 //! | `readers` | what content flows through: hashing, counting, stalling |
 
-mod chunks;
+pub(crate) mod chunks;
 mod get;
 pub(crate) mod layout;
 mod put;
@@ -29,7 +29,6 @@ use async_nats::jetstream::{
     stream::{DirectGetErrorKind, Stream},
 };
 use colloquy_contract::{ArtifactRef, Bucket};
-use futures::TryStreamExt;
 
 use crate::{
     BusError, Result,
@@ -37,7 +36,7 @@ use crate::{
     metrics::Meters,
 };
 
-use layout::{chunk_subject, object_stream, object_subject};
+use layout::{object_stream, object_subject};
 
 pub use get::skip;
 
@@ -105,20 +104,8 @@ impl Artifacts {
     /// Counts the chunks that the bucket holds: every one was acknowledged, and all are there.
     async fn verify_chunks(&self, bucket: Bucket, id: &str, chunks: usize) -> Result<()> {
         let stream = self.stream(bucket).await?;
-        let mut counts = stream
-            .info_builder()
-            .subjects(chunk_subject(bucket, id))
-            .fetch()
-            .await
-            .map_err(|error| write_error(bucket, error))?;
-        let found = match counts
-            .try_next()
-            .await
-            .map_err(|error| write_error(bucket, error))?
-        {
-            Some((_, count)) => count,
-            None => 0,
-        };
+        let found = chunks::count(&stream, bucket, id).await;
+        let found = found.map_err(|error| write_error(bucket, error))?;
         if found == chunks {
             return Ok(());
         }

@@ -23,7 +23,10 @@ use jiff::Timestamp;
 
 use crate::{
     Bus, BusError, Result,
-    artifacts::layout::{chunk_subject, id_groups, object_stream, object_subject},
+    artifacts::{
+        chunks,
+        layout::{chunk_subject, id_groups, object_stream, object_subject},
+    },
     log::log_error,
     time::timestamp,
     walk::Walk,
@@ -93,7 +96,9 @@ impl Chunks {
                 let Some(ids) = self.groups.next() else {
                     return Ok(None);
                 };
-                self.group = Some(self.bus.chunk_counts(self.bucket, &ids).await?);
+                let stream = self.bus.stream_of(&name).await?;
+                let group = chunks::counts(&stream, self.bucket, &ids).await;
+                self.group = Some(group.map_err(|error| log_error(&name, error))?);
                 continue;
             };
             let next = group.try_next().await;
@@ -149,17 +154,6 @@ impl Bus {
         }
     }
 
-    /// How many chunks lie under each of the ids that match.
-    async fn chunk_counts(&self, bucket: Bucket, ids: &str) -> Result<InfoWithSubjects> {
-        let name = object_stream(bucket);
-        let stream = self.stream_of(&name).await?;
-        let asking = stream.info_builder().subjects(chunk_subject(bucket, ids));
-        asking
-            .fetch()
-            .await
-            .map_err(|error| log_error(&name, error))
-    }
-
     /// Looks over the entries of a key-value bucket.
     pub fn scan_values(&self, spec: &KvSpec) -> Values {
         let prefix = format!("$KV.{}.", spec.name);
@@ -205,9 +199,11 @@ impl Bus {
     /// How many chunks lie under an id. Reads none of them.
     pub async fn count_chunks(&self, bucket: Bucket, nuid: &str) -> Result<u64> {
         let name = object_stream(bucket);
-        let first = self.chunk_counts(bucket, nuid).await?.try_next().await;
-        let first = first.map_err(|error| log_error(&name, error))?;
-        Ok(first.map_or(0, |(_, count)| count as u64))
+        let stream = self.stream_of(&name).await?;
+        let count = chunks::count(&stream, bucket, nuid).await;
+        count
+            .map(|count| count as u64)
+            .map_err(|error| log_error(&name, error))
     }
 
     /// Removes an object as it was looked at, with its chunks. `false` if it was stored again or

@@ -4,6 +4,8 @@
 //! half a minute after its reader is gone; with some tens of readings a second a bucket has as many
 //! as it may have, and nothing can be read any more. A direct get leaves nothing behind.
 //!
+//! The broker counts chunks from its own table of subjects, without reading them.
+//!
 //! Promise: the content ends after the last chunk, or with an error. A chunk that is not there is
 //! [`io::ErrorKind::UnexpectedEof`]; any other error says nothing about the content.
 
@@ -11,10 +13,11 @@ use std::{io, time::Duration};
 
 use async_nats::jetstream::{
     object_store::ObjectInfo,
-    stream::{DirectGetErrorKind, Stream},
+    stream::{DirectGetErrorKind, InfoError, InfoWithSubjects, Stream},
 };
 use bytes::Bytes;
 use colloquy_contract::Bucket;
+use futures::TryStreamExt;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
@@ -29,6 +32,26 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(300),
     Duration::from_millis(800),
 ];
+
+/// How many chunks lie under each of the ids that match.
+pub(crate) async fn counts(
+    stream: &Stream<()>,
+    bucket: Bucket,
+    ids: &str,
+) -> Result<InfoWithSubjects, InfoError> {
+    let asking = stream.info_builder();
+    asking.subjects(chunk_subject(bucket, ids)).fetch().await
+}
+
+/// How many chunks lie under an id.
+pub(crate) async fn count(
+    stream: &Stream<()>,
+    bucket: Bucket,
+    id: &str,
+) -> Result<usize, InfoError> {
+    let found = counts(stream, bucket, id).await?.try_next().await?;
+    Ok(found.map_or(0, |(_, count)| count))
+}
 
 struct Chunks {
     stream: Stream<()>,
