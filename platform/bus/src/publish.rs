@@ -122,7 +122,17 @@ impl Bus {
             match self.publish_once(message, expected).await {
                 Ok(stated) => return Ok(stated),
                 Err(error) if is_conflict(&error) => {
-                    let standing = self.last_on_subject(message).await?;
+                    let standing = match self.last_on_subject(message).await {
+                        Ok(standing) => standing,
+                        // A leader may be elected just now.
+                        Err(error) if attempt < PUBLISH_ATTEMPTS => {
+                            tracing::warn!(%fact_type, attempt, %error, "what stands there is unknown; trying again");
+                            pause(attempt).await;
+                            attempt += 1;
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    };
                     match standing {
                         // Ours, or a newer revision that supersedes it.
                         Some(standing)
@@ -154,7 +164,7 @@ impl Bus {
                 }
                 Err(error) => {
                     tracing::warn!(%fact_type, attempt, %error, "no acknowledgement; trying again");
-                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
+                    pause(attempt).await;
                 }
             }
             attempt += 1;
@@ -256,6 +266,11 @@ pub(crate) fn is_conflict(error: &PublishError) -> bool {
         PublishErrorKind::Other => api_code(error) == Some(WRONG_LAST_SEQUENCE_CONSTANT),
         _ => false,
     }
+}
+
+/// Waits before the attempt behind this one.
+async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
 }
 
 /// A stream that is missing for a moment (leader election) looks as if it did not exist.

@@ -198,6 +198,13 @@ pub enum Failure {
     /// The handler was told to stop.
     #[error("stopped before it was done")]
     Cancelled,
+    /// The handler did its part, but the broker did not acknowledge what follows: it may be electing
+    /// a leader. So it may be tried some times more than the policy says.
+    #[error("{reason}")]
+    Unstated {
+        /// What was not acknowledged.
+        reason: String,
+    },
 }
 
 impl Failure {
@@ -207,6 +214,7 @@ impl Failure {
             Self::Retry { .. } => "retry",
             Self::Permanent { .. } => "permanent",
             Self::Cancelled => "cancelled",
+            Self::Unstated { .. } => "unstated",
         }
     }
 

@@ -6,26 +6,15 @@ mod support;
 
 use std::path::Path;
 
-use async_nats::jetstream;
 use colloquy_bus::{
     Bus, BusError, Room,
     embedded::{EmbeddedBroker, EmbeddedOptions},
     provision::{self, Storage},
 };
 use colloquy_contract::{Bucket, facts::ConversationIndexed, streams};
-use support::{TestBroker, conversation};
+use support::{conversation, limit};
 
 const MIB: u64 = 1024 * 1024;
-
-/// Gives a stream a limit, as an operator does.
-async fn limit(test: &TestBroker, stream: &str, max_bytes: i64) {
-    let client = async_nats::connect(test.url("test")).await.unwrap();
-    let jetstream = jetstream::new(client);
-    let present = jetstream.get_stream(stream).await.unwrap();
-    let mut config = present.cached_info().config.clone();
-    config.max_bytes = max_bytes;
-    jetstream.update_stream(config).await.unwrap();
-}
 
 /// Stores artifacts until the broker takes no more.
 async fn fill(bus: &Bus) -> BusError {

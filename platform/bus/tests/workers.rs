@@ -25,7 +25,7 @@ use colloquy_contract::{
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use support::{TestBroker, conversation, start};
+use support::{TestBroker, conversation, limit, start};
 
 /// What a test service does with a request.
 type Behaviour = dyn Fn(u32) -> Result<(), Failure> + Send + Sync;
@@ -223,6 +223,33 @@ async fn what_never_works_is_not_retried() {
         GIVEN_UP
     );
     assert_eq!(service.handled(), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_broker_does_not_take_is_not_the_services_failure() {
+    let test = start().await;
+    let scope = request(&test).await;
+    let stream = colloquy_contract::streams::CONVERSATIONS.name;
+    limit(&test, stream, 1).await;
+    let service = Arc::new(Eraser {
+        handled: AtomicU32::new(0),
+        behaviour: Box::new(|_| Ok(())),
+        takes: Duration::from_millis(500),
+    });
+    let running = Running::start(&test.bus, service.clone()).await;
+    // More often than the policy says.
+    let most = service.policy().attempts;
+    for _ in 0..1_000 {
+        if service.handled() > most {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(service.handled() > most, "{} times", service.handled());
+    limit(&test, stream, -1).await;
+    facts_become(&test, &scope, &DONE).await;
+    assert_eq!(test.dead_letters().await, 0);
     running.stop().await;
 }
 

@@ -34,10 +34,11 @@ impl Service for Eraser {
     type Input = ConversationErasureRequested;
 
     fn policy(&self) -> Policy {
+        let usual = Policy::default();
         Policy {
-            attempts: 2,
+            attempts: if self.fails > 0 { 2 } else { usual.attempts },
             retry_after: Duration::from_millis(20),
-            ..Policy::default()
+            ..usual
         }
     }
 

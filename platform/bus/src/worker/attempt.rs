@@ -33,8 +33,9 @@ use crate::{
 /// How long a handler may go on after it was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
-/// Extra deliveries, beyond the service's attempts, for processes that died in the middle.
-const CRASH_ALLOWANCE: u32 = 4;
+/// Extra deliveries, beyond the service's attempts, for what is not its fault: processes that died in
+/// the middle, and a broker that did not acknowledge what follows.
+const ALLOWANCE: u32 = 4;
 
 impl<S: Service> Runner<S> {
     /// Reads a delivery, has it handled, and settles it.
@@ -67,7 +68,7 @@ impl<S: Service> Runner<S> {
             }
         };
         let fact_type = envelope.fact_type;
-        if delivered.attempt > self.policy.attempts + CRASH_ALLOWANCE {
+        if delivered.attempt > self.policy.attempts + ALLOWANCE {
             let reason = "the service died or lost its connection each time it was tried";
             return self
                 .give_up(message, Some(&envelope), ticket, delivered, reason)
@@ -129,7 +130,9 @@ impl<S: Service> Runner<S> {
                 .await
                 .map_err(|error| match error {
                     BusError::Conflict { .. } => Failure::permanent(error),
-                    other => Failure::retry(other),
+                    other => Failure::Unstated {
+                        reason: chain(&other),
+                    },
                 })?;
         }
         Ok(stage)
@@ -172,8 +175,12 @@ impl<S: Service> Runner<S> {
         let span = Span::current();
         trace::ended(&span, Some(failure.kind()));
         span.record("otel.status_description", failure.to_string());
-        let permanent = matches!(failure, Failure::Permanent { .. });
-        if permanent || delivered.attempt >= self.policy.attempts {
+        let most = match failure {
+            Failure::Permanent { .. } => 0,
+            Failure::Unstated { .. } => self.policy.attempts + ALLOWANCE,
+            Failure::Retry { .. } | Failure::Cancelled => self.policy.attempts,
+        };
+        if delivered.attempt >= most {
             let reason = failure.to_string();
             return self
                 .give_up(message, Some(envelope), ticket, delivered, &reason)

@@ -54,3 +54,21 @@ pub async fn exhaust_deliveries(test: &TestBroker, stream: &str, consumer: &str)
     }
     unreachable!("the broker gives up after one delivery");
 }
+
+/// Gives a stream a limit, as an operator does.
+pub async fn limit(test: &TestBroker, stream: &str, max_bytes: i64) {
+    let client = async_nats::connect(test.url("test"))
+        .await
+        .expect("it can be reached");
+    let jetstream = async_nats::jetstream::new(client);
+    let present = jetstream
+        .get_stream(stream)
+        .await
+        .expect("the stream is there");
+    let mut config = present.cached_info().config.clone();
+    config.max_bytes = max_bytes;
+    jetstream
+        .update_stream(config)
+        .await
+        .expect("it can be changed");
+}
