@@ -17,6 +17,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use colloquy_anonymize::Cut;
@@ -38,7 +39,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tantivy::{Document, TantivyDocument};
 
-use support::{Api, Stage, engine, samples, truth};
+use support::{Api, PATIENCE, Stage, engine, samples, truth};
 
 /// The most of the other words that may go.
 const MOST_OTHERS: f64 = 0.05;
@@ -229,11 +230,28 @@ fn words_of(transcript: &Transcript) -> String {
         .join(" ")
 }
 
+/// The rows of the warehouse, once it has written as many as these.
+async fn written_rows(folder: &Path, most: usize) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (rows, count) = rows(folder);
+        if count >= most {
+            return rows;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{count} of {most} rows within {PATIENCE:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// All places that hold something of all calls.
 async fn everywhere(stage: &Stage, api: &Api, bus: &Bus, calls: &[Call]) -> Vec<Place> {
     let data = stage.folder.path().join("all");
-    let facts = log(bus, Family::Conversation).await;
-    let accounts = log(bus, Family::Account).await;
+    let (facts, count) = log(bus, Family::Conversation).await;
+    let (accounts, more) = log(bus, Family::Account).await;
+    let warehouse = written_rows(&data.join("warehouse"), count + more).await;
     let mut objects = String::new();
     let mut open = bus.scan_objects(Bucket::Open);
     while let Some(object) = open.next().await.unwrap() {
@@ -270,10 +288,7 @@ async fn everywhere(stage: &Stage, api: &Api, bus: &Bus, calls: &[Call]) -> Vec<
             "documents of the index".to_owned(),
             &index(&data.join("index")),
         ),
-        Place::of(
-            "rows of the warehouse".to_owned(),
-            &rows(&data.join("warehouse")),
-        ),
+        Place::of("rows of the warehouse".to_owned(), &warehouse),
     ];
     for path in files(stage.folder.path()) {
         // The vault is where all of it has to be.
@@ -294,16 +309,17 @@ async fn everywhere(stage: &Stage, api: &Api, bus: &Bus, calls: &[Call]) -> Vec<
     places
 }
 
-/// All facts of a kind.
-async fn log(bus: &Bus, family: Family) -> String {
-    let mut facts = String::new();
+/// All facts of a kind, and how many.
+async fn log(bus: &Bus, family: Family) -> (String, usize) {
+    let (mut facts, mut count) = (String::new(), 0);
     let mut replay = bus.replay(family, Vec::new(), 1);
     while let Some(entry) = replay.next_entry().await.unwrap() {
         facts += &format!("{entry:?} ");
         let logged = entry.fact.unwrap();
         facts += &String::from_utf8_lossy(&logged.fact.to_json().unwrap());
+        count += 1;
     }
-    facts
+    (facts, count)
 }
 
 /// Every file of a folder and those in it.
@@ -348,9 +364,9 @@ fn index(folder: &Path) -> String {
     text
 }
 
-/// Every text in every row of the warehouse.
-fn rows(folder: &Path) -> String {
-    let mut text = String::new();
+/// Every text in every row of the warehouse, and how many rows.
+fn rows(folder: &Path) -> (String, usize) {
+    let (mut text, mut count) = (String::new(), 0);
     for path in files(folder) {
         if path
             .extension()
@@ -358,6 +374,7 @@ fn rows(folder: &Path) -> String {
         {
             let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
             for row in reader.get_row_iter(None).unwrap() {
+                count += 1;
                 for (_, field) in row.unwrap().into_columns() {
                     text += &match field {
                         Field::Str(told) => told,
@@ -367,7 +384,7 @@ fn rows(folder: &Path) -> String {
             }
         }
     }
-    text
+    (text, count)
 }
 
 async fn facts(bus: &Bus, id: &str) -> Vec<Fact> {
