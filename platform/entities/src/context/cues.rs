@@ -119,7 +119,8 @@ const CUES: &[(Topic, &str)] = &[
     (
         Topic::SecretAnswer,
         "mother s maiden name,mothers maiden name,security question,secret question,\
-         first pet,your pet,pet s name,name of your pet,favorite teacher,\
+         first pet,your pet,pet s name,name of your pet,pet was named,pet was called,pet named,\
+         dog s name,cat s name,dog was named,dog was called,cat was named,cat was called,favorite teacher,\
          street you grew up,grow up on,high school mascot,security answer,secret answer,\
          childhood friend,favorite color,favorite movie,answer to,first car,first school",
     ),

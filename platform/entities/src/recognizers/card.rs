@@ -11,11 +11,44 @@ use crate::runs::{Item, Run};
 /// A code of three digits is a card's if a card is spoken of within so many words.
 const CARD_TALK: usize = 25;
 
+/// Behind the first part of a number come at most so many that "and" joins.
+const MOST_PARTS: usize = 4;
+
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         for run in &reading.digits {
             find_checked(scene, reading, run, found);
             find_in_context(scene, reading, run, found);
+        }
+        find_in_parts(scene, reading, found);
+    }
+}
+
+/// A number whose parts are joined by "and": `forty seven sixteen and thirty three oh nine and …`.
+fn find_in_parts(scene: &Scene<'_>, reading: &Reading<'_>, found: &mut Found) {
+    let strand = &reading.strand;
+    for (index, run) in reading.digits.iter().enumerate() {
+        let mut at = run.at();
+        if run.len() >= 13 || strand.lower(at.end) != "and" {
+            continue;
+        }
+        let mut chars = run.chars();
+        for next in reading.digits.iter().skip(index + 1).take(MOST_PARTS) {
+            let tied = next.at().start == at.end + 1
+                && strand.lower(at.end) == "and"
+                && !strand.is_line_break(at.end + 1);
+            if !tied || chars.len() + next.len() > 19 {
+                break;
+            }
+            chars += &next.chars();
+            at.end = next.at().end;
+            let told = || scene.context.near(strand, &at) == Some(Topic::Card);
+            let score = match chars.len() {
+                13.. if passes_luhn(&chars) && is_issued(&chars) => score::CHECKED,
+                13.. if told() => score::CONTEXT,
+                _ => continue,
+            };
+            found.add(strand, at.clone(), types::CREDIT_CARD, chars.clone(), score);
         }
     }
 }

@@ -295,7 +295,7 @@ fn statement(conversation: &Conversation<'_>, end: usize, most: usize) -> Option
     let turn = conversation.tokens.get(end.checked_sub(1)?)?.turn;
     let tokens = &conversation.turns[turn].tokens;
     let mut at = end;
-    let mut is = false;
+    let mut is = matches!(conversation.lower(end - 1), "named" | "called");
     while tokens.contains(&at) && at - end < 6 {
         let word = conversation.lower(at);
         if matches!(word, "is" | "was" | "s" | "would" | "will" | "be") {

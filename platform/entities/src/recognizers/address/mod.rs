@@ -63,8 +63,9 @@ fn street(scene: &Scene<'_>, streets: &Streets<'_>, at: usize) -> Option<(Range<
     let told = |at: &Range<usize>| scene.context.near(&reading.strand, at) == Some(Topic::Address);
     let sure = streets.any(at, told).map(|street| (street, score::FORM));
     let plain = || {
-        let street = streets.plain(at).filter(told);
-        street.map(|street| (street, score::PARTIAL))
+        let mut street = streets.plain(at).filter(told)?;
+        street.start = streets.with_digits_before(street.start);
+        Some((street, score::PARTIAL))
     };
     let lone = || streets.lone(at).map(|street| (street, score::LOOKS + 0.01));
     let named = || {

@@ -320,6 +320,23 @@ impl Streets<'_> {
             .then(|| at..self.number_end(number))
     }
 
+    /// Where a house number begins that is said digit by digit and whose last digit starts at a
+    /// position: `one one seven Kingsway`.
+    pub(super) fn with_digits_before(&self, at: usize) -> usize {
+        let strand = &self.reading.strand;
+        let numbers = &self.reading.numbers;
+        let last = numbers.partition_point(|number| number.at.start < at);
+        let mut start = at;
+        for number in numbers[..last].iter().rev().take(MOST_DIGITS) {
+            let said = number.digits.len() == 1 && !strand.number(number.at.start);
+            if !said || number.at.end != start || strand.gap(start) != " " {
+                break;
+            }
+            start = number.at.start;
+        }
+        start
+    }
+
     /// Where the numbers that start at a position end.
     pub(super) fn numbers_at(&self, at: usize) -> usize {
         let mut end = at;
@@ -337,6 +354,9 @@ impl Streets<'_> {
         end
     }
 }
+
+/// A house number that is said digit by digit has at most so many before its last one.
+const MOST_DIGITS: usize = 5;
 
 /// Words that do not stand between a house number and "street".
 fn is_no_name(word: &str) -> bool {

@@ -28,10 +28,41 @@ pub(super) fn find(dates: &Dates<'_>, found: &mut Found) {
         }
     }
     for index in 0..dates.reading.numbers.len() {
-        if let Some((at, value)) = dates.day_and_month(index) {
+        let day = dates.day_and_month(index).or_else(|| dates.lone_day(index));
+        if let Some((at, value)) = day {
             found.add(strand, at, types::DATE_TIME, value, score::PARTIAL);
         }
     }
+}
+
+/// Words that go on behind a day: `… on the fourteenth and it`.
+fn is_joint(lower: &str) -> bool {
+    matches!(
+        lower,
+        "and"
+            | "but"
+            | "so"
+            | "to"
+            | "at"
+            | "i"
+            | "it"
+            | "we"
+            | "he"
+            | "she"
+            | "they"
+            | "you"
+            | "because"
+            | "when"
+            | "which"
+            | "or"
+            | "if"
+            | "for"
+            | "is"
+            | "was"
+            | "that"
+            | "then"
+            | "with"
+    )
 }
 
 /// Short names of days that are no words.
@@ -113,6 +144,34 @@ impl Dates<'_> {
             || strand.tail(end - 1).starts_with(['%', '/', '-', ':']);
         let fits = (led || season) && YEARS.contains(&year) && !counts;
         fits.then(|| (end, year.to_string()))
+    }
+
+    /// `on the fourteenth`, where nothing follows that could be the fourteenth.
+    fn lone_day(&self, index: usize) -> Option<super::Date> {
+        let strand = &self.reading.strand;
+        let number = &self.reading.numbers[index];
+        let day = number
+            .value
+            .filter(|day| number.ordinal && (1..=31).contains(day))?;
+        let start = number.at.start;
+        if start < 2 || strand.lower_before(start) != "the" || strand.starts_turn(start) {
+            return None;
+        }
+        let vague = matches!(
+            strand.lower(start - 2),
+            "like" | "about" | "around" | "maybe"
+        );
+        let lead = (start - 2).checked_sub(usize::from(vague))?;
+        let led = matches!(
+            strand.lower(lead),
+            "on" | "by" | "until" | "till" | "since" | "before" | "after" | "from" | "through"
+        );
+        let end = number.at.end;
+        let closes = strand.starts_turn(end)
+            || end >= strand.len()
+            || strand.gap(end).starts_with(['.', ',', '?', '!', ';'])
+            || is_joint(strand.lower(end));
+        (led && closes).then(|| (number.at.clone(), format!("---{day:02}")))
     }
 
     /// `11/04`, where it is no fraction.
