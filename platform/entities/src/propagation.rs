@@ -2,14 +2,16 @@
 //!
 //! A person's name, or one of its words alone, in any casing; a word that is no word and sounds like
 //! one of a name, which the recognizer of the speech wrote in another way ("Okafor", "Okaphor"); and
-//! a number that someone repeats, whole or its end ("the card ending in 4242").
+//! a number that someone repeats, whole or its end ("the card ending in 4242"), or part by part while
+//! it is told.
 
 use std::ops::Range;
 
 use foldhash::{HashMap, HashSet};
 
 use crate::entity::{Candidate, types};
-use crate::recognizers::Scene;
+use crate::recognizers::{Reading, Scene};
+use crate::runs::Run;
 use crate::text::Strand;
 use crate::words;
 
@@ -22,6 +24,10 @@ const MOST_NUMBERS: usize = 200;
 /// A number is compared with at most this many others that end as it does; ten thousand numbers
 /// would have to be told before two of them do by chance.
 const MOST_ALIKE: usize = 50;
+/// A single digit may count anything.
+const SHORTEST_ECHO: usize = 2;
+/// An echo is compared with at most this many numbers of a turn.
+const MOST_TOLD: usize = 8;
 const NAME: &str = "propagation";
 
 /// The repetitions of what was found. First gives names of one word the value of the full name.
@@ -42,6 +48,7 @@ pub(crate) fn find_again(scene: &Scene<'_>, entities: &mut [Candidate]) -> Vec<C
     });
     again.extend(found.into_iter().flatten());
     numbers(scene, entities, &mut again);
+    echoes(scene, entities, &mut again);
     again
 }
 
@@ -305,6 +312,54 @@ fn numbers(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>
             }
         }
     }
+}
+
+/// Parts of a number that the listener says after the one who tells it: `4 7 1. Okay, 471.`
+fn echoes(scene: &Scene<'_>, entities: &[Candidate], again: &mut Vec<Candidate>) {
+    // By turn.
+    let mut told: HashMap<usize, Vec<&Candidate>> = HashMap::default();
+    for entity in entities.iter().filter(|entity| is_number(entity)) {
+        for part in &entity.parts {
+            let told = told.entry(part.turn).or_default();
+            if told.len() < MOST_TOLD {
+                told.push(entity);
+            }
+        }
+    }
+    for reading in &scene.readings {
+        for (turn, at, chars) in reading.digits.iter().flat_map(|run| by_turn(reading, run)) {
+            if chars.len() < SHORTEST_ECHO || !scene.conversation.turns[turn].dictation {
+                continue;
+            }
+            let mut near = [turn.checked_sub(1), Some(turn + 1)]
+                .into_iter()
+                .filter_map(|turn| told.get(&turn?))
+                .flatten();
+            if let Some(entity) = near.find(|entity| entity.value.contains(&chars)) {
+                let mut repeated = Candidate::clone(entity);
+                repeated.parts = reading.strand.parts(at);
+                repeated.score = SCORE;
+                repeated.recognizer = NAME;
+                again.push(repeated);
+            }
+        }
+    }
+}
+
+/// The parts of a run that are said in one turn each: the turn, the words, the digits.
+fn by_turn(reading: &Reading<'_>, run: &Run) -> Vec<(usize, Range<usize>, String)> {
+    let mut parts: Vec<(usize, Range<usize>, String)> = Vec::new();
+    for item in &run.items {
+        let turn = reading.strand.token(item.at.start).turn;
+        match parts.last_mut() {
+            Some((last, at, chars)) if *last == turn => {
+                at.end = item.at.end;
+                chars.push_str(&item.chars);
+            }
+            _ => parts.push((turn, item.at.clone(), item.chars.clone())),
+        }
+    }
+    parts
 }
 
 fn end_of(value: &str) -> String {

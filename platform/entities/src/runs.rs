@@ -13,6 +13,9 @@ use crate::words;
 /// At most this many fillers in a row stand within a run.
 const MOST_JOINERS: usize = 4;
 
+/// The number of a telephone has at least this many digits where it is told without its area.
+const SHORTEST_PHONE: usize = 7;
+
 /// One member of a run: what it adds to the number or word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -284,7 +287,7 @@ fn join(strand: &Strand<'_>, items: impl Iterator<Item = Item>) -> Vec<Run> {
             .and_then(|run| run.items.last())
             .map(|last| last.at.end);
         match (end, runs.last_mut()) {
-            (Some(end), Some(run)) if continues(strand, end, item.at.start) => {
+            (Some(end), Some(run)) if continues(strand, run, end, item.at.start) => {
                 run.items.push(item);
             }
             _ => runs.push(Run { items: vec![item] }),
@@ -294,18 +297,28 @@ fn join(strand: &Strand<'_>, items: impl Iterator<Item = Item>) -> Vec<Run> {
 }
 
 /// Whether what stands between two members is only fillers and light punctuation.
-fn continues(strand: &Strand<'_>, end: usize, start: usize) -> bool {
+fn continues(strand: &Strand<'_>, run: &Run, end: usize, start: usize) -> bool {
     if start < end || start - end > MOST_JOINERS {
         return false;
     }
-    let words = (end..start).all(|at| {
-        words::is_joiner(strand.lower(at))
-            || (strand.lower(at) == "and" && strand.lower(at + 1) == "then")
-            || (strand.lower(at) == "i" && strand.lower(at + 1) == "mean")
-    });
+    let mut at = end;
+    while at < start {
+        at += match (strand.lower(at), strand.lower(at + 1)) {
+            // "All nine? It's …" begins anew.
+            ("it", "s") if !strand.gap(end).contains('?') => 2,
+            ("and", "then") | ("i", "mean") | ("hold", "on") => 2,
+            // Behind the number of a telephone it may join another one.
+            ("and", _) if run.len() < SHORTEST_PHONE => 1,
+            ("its", _) => 1,
+            (word, _) if words::is_joiner(word) => 1,
+            _ => return false,
+        };
+    }
     let light = |c: char| {
-        c.is_whitespace() || " -\u{2010}\u{2011}\u{2013}\u{2014}.,/():?+#\u{2026}'".contains(c)
+        c.is_whitespace()
+            || " -\u{2010}\u{2011}\u{2013}\u{2014}.,/():?+#\u{2026}'\u{2019}".contains(c)
     };
     // A new line is a new matter; a new turn is not.
-    words && (end..=start).all(|at| strand.gap(at).chars().all(light) && !strand.is_line_break(at))
+    at == start
+        && (end..=start).all(|at| strand.gap(at).chars().all(light) && !strand.is_line_break(at))
 }

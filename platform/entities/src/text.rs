@@ -165,6 +165,7 @@ impl<'t> Conversation<'t> {
             let word = self.lower(token);
             word.bytes().all(|b| b.is_ascii_digit())
                 || words::number_word(word).is_some()
+                || matches!(word, "oh" | "o")
                 || words::is_backchannel(word)
                 || words::is_joiner(word)
         })
