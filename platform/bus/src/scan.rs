@@ -271,6 +271,22 @@ impl Bus {
             Err(error) => Err(log_error(stream, error)),
         }
     }
+
+    /// The first message from a sequence on whose subject matches, as the stream's leader knows it.
+    pub(crate) async fn next_on(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+    ) -> Result<Option<StreamMessage>> {
+        let found = self.stream_of(stream).await?;
+        let asking = found.raw_message_builder().sequence(from);
+        match asking.next_by_subject(filter).send().await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(log_error(stream, error)),
+        }
+    }
 }
 
 fn object(payload: &[u8], sequence: u64, at: Timestamp, stream: &str) -> Result<StoredObject> {

@@ -1,6 +1,9 @@
 //! Going through what stands in a stream, in order, from a sequence to where the stream ended when
 //! the first message was asked for.
 //!
+//! The server that reads it out may be a replica that has not caught up yet. So where it says that
+//! nothing is left before that end, the stream's leader is asked, and what it knows is waited for.
+//!
 //! What comes meanwhile may or may not be seen, and what is purged meanwhile does not hold it up. A
 //! broker that goes away is waited for, for a while; reading goes on where it was. One message is in
 //! memory at a time, beside what the client library has fetched ahead.
@@ -8,7 +11,7 @@
 use std::time::Duration;
 
 use crate::{
-    Bus, Result,
+    Bus, BusError, Result,
     error::chain,
     log::{Follow, Placed},
 };
@@ -21,6 +24,9 @@ const ATTEMPTS: u32 = 5;
 
 /// Pause after the first attempt that fails; it doubles from there.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How often in a row the leader may know of more than is read out, each time after a [`PAUSE`].
+const BEHIND: u32 = 50;
 
 /// The messages of a stream that match.
 pub(crate) struct Walk {
@@ -43,6 +49,8 @@ enum Step {
     Message(Placed),
     End,
     Again,
+    /// A replica says that it is the end, and the leader knows better.
+    Behind,
 }
 
 impl Walk {
@@ -75,10 +83,22 @@ impl Walk {
 
     /// The next message; `None` after the last. Reading goes on where it was after an error.
     pub(crate) async fn next(&mut self) -> Result<Option<Placed>> {
-        let mut attempt = 1;
+        let (mut attempt, mut behind) = (1, 0);
         loop {
             match self.step().await {
                 Ok(Step::Message(message)) => return Ok(Some(message)),
+                Ok(Step::Behind) if behind == BEHIND => {
+                    let waited = BusError::TimedOut {
+                        what: "a replica of the stream to catch up",
+                        limit: PAUSE * BEHIND,
+                    };
+                    return Err(waited);
+                }
+                Ok(Step::Behind) => {
+                    self.close().await;
+                    tokio::time::sleep(PAUSE).await;
+                    behind += 1;
+                }
                 Ok(Step::End) => {
                     self.close().await;
                     return Ok(None);
@@ -114,10 +134,13 @@ impl Walk {
             let follow = bus.follow_stream(&self.stream, filters, from).await?;
             self.pending = follow.backlog();
             self.follow = Some(follow);
-            return Ok(self.end_or(Step::Again));
+            return match self.pending {
+                0 => self.end(until).await,
+                _ => Ok(Step::Again),
+            };
         };
         if self.pending == 0 {
-            return Ok(Step::End);
+            return self.end(until).await;
         }
         let Ok(message) = tokio::time::timeout(QUIET, follow.next_message()).await else {
             self.follow = None;
@@ -133,11 +156,23 @@ impl Walk {
         Ok(Step::Message(message))
     }
 
-    fn end_or(&self, step: Step) -> Step {
-        match self.pending {
-            0 => Step::End,
-            _ => step,
+    /// Whether this is the end in the eyes of the stream's leader, too.
+    async fn end(&self, until: u64) -> Result<Step> {
+        let all = [">".to_owned()];
+        let filters = match self.filters.as_slice() {
+            [] => &all,
+            filters => filters,
+        };
+        for filter in filters {
+            let next = self
+                .bus
+                .next_on(&self.stream, filter, self.next_sequence)
+                .await?;
+            if next.is_some_and(|message| message.sequence <= until) {
+                return Ok(Step::Behind);
+            }
         }
+        Ok(Step::End)
     }
 
     async fn close(&mut self) {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{message::StreamMessage, stream::LastRawMessageErrorKind};
+use async_nats::jetstream::message::StreamMessage;
 use colloquy_contract::{Envelope, Scope, facts::Family, streams};
 
-use super::{Entry, Logged, log_error};
+use super::{Entry, Logged};
 use crate::{Bus, BusError, Result, denied::api, trace};
 
 /// Most facts that a history may have; a conversation has about a dozen.
@@ -33,21 +33,12 @@ impl Bus {
     pub async fn history_entries(&self, scope: &Scope) -> Result<Vec<Entry>> {
         let name = streams::of(family(scope)).name;
         let reading = async {
-            let stream = self.stream_of(name).await?;
             let filter = scope.history_filter();
             let mut found: Vec<Entry> = Vec::new();
             let mut from = 1;
             while found.len() < MAX_HISTORY {
-                let next = stream
-                    .raw_message_builder()
-                    .sequence(from)
-                    .next_by_subject(&filter)
-                    .send()
-                    .await;
-                let message = match next {
-                    Ok(message) => message,
-                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
-                    Err(error) => return Err(log_error(name, error)),
+                let Some(message) = self.next_on(name, &filter, from).await? else {
+                    break;
                 };
                 from = message.sequence + 1;
                 found.push(looked_up(&message));
