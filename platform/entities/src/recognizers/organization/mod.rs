@@ -4,12 +4,15 @@
 //!
 //! The model finds what has none of these.
 
+mod around;
+mod around_words;
 mod cues;
 mod fields;
 mod form;
 mod kind_words;
 mod kinds;
 mod listed;
+mod look;
 mod told;
 
 use super::{Found, Scene};
@@ -27,6 +30,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         while at < strand.len() {
             partners(strand, at, found);
             cues::find(strand, at, found);
+            around::find(strand, at, found);
             kinds::find(strand, at, found);
             at += 1;
         }
@@ -62,7 +66,13 @@ fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && strand.gap(at + 3) == " ";
     // "our founders: Kleist, Khan and Barber" are three people.
     let listed = strand.gap(at) == ": ";
-    if three && name(at) && name(at + 1) && name(at + 3) && strand.gap(at) != ", " && !listed {
+    // "Jane Robinson, Gisbert y Izquierdo": she, and two.
+    let person = cased
+        && strand.gap(at) == " "
+        && is_capital(strand.raw(at.wrapping_sub(1)))
+        && words::is_given_name(strand.lower_before(at));
+    let goes_on = strand.gap(at) == ", " && !cues::follows_person(strand, at);
+    if three && name(at) && name(at + 1) && name(at + 3) && !goes_on && !listed && !person {
         let surnames = [at, at + 1, at + 3]
             .iter()
             .filter(|at| words::is_surname(strand.lower(**at)))

@@ -1,7 +1,7 @@
 //! Companies and institutions by what is told of them: `Acme charged me twice`, `Acme's chief
 //! executive`, `this is Jane from Acme`.
 
-use super::cues::{LONGEST_SAID, behind_cue, is_function_word};
+use super::cues::{Cue, LONGEST_SAID, behind_cue, is_function_word};
 use super::{LONGEST_NAME, add, is_capital, is_joining, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
@@ -24,7 +24,7 @@ fn introduced(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let told = (at.saturating_sub(INTRODUCTION)..at - 1)
         .any(|before| strand.says(before, &["this", "is"]) || strand.says(before, &["name", "is"]));
     if told {
-        behind_cue(strand, at + 1, false, found);
+        behind_cue(strand, at + 1, Cue::Sure, found);
     }
 }
 
