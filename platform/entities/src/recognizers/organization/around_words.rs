@@ -1,21 +1,6 @@
 //! The words that tell of companies, for [`super::around`].
 
-use std::sync::LazyLock;
-
-use foldhash::HashSet;
-
-/// A set of words, and the question whether it has one.
-macro_rules! words {
-    ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
-        $($(#[doc = $doc])* pub(super) fn $name(lower: &str) -> bool {
-            static SET: LazyLock<HashSet<&'static str>> =
-                LazyLock::new(|| $words.split_whitespace().collect());
-            SET.contains(lower)
-        })*
-    };
-}
-
-words! {
+word_sets! {
     /// Who is sent by a company, or speaks for it, and who is nobody in particular at one.
     is_role: "technician technicians driver drivers agent agents representative representatives rep \
         reps advisor adviser advisors advisers engineer engineers developer accountant manager \

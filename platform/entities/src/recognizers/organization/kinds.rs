@@ -30,7 +30,7 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
     if cased && is_capital(strand.raw(at)) && (is_institution(lower) || is_business(lower)) {
         behind_capitals(strand, at, found);
-    } else if !cased && (is_institution(lower) || is_small_form(lower)) {
+    } else if !cased && (is_institution(lower) || is_small_form(lower) || is_business(lower)) {
         in_small_letters(strand, at, found);
     }
 }
@@ -45,7 +45,8 @@ fn behind_capitals(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let goes_on = strand.gap(at + 1) == " "
         && is_capital(strand.raw(at + 1))
         && (is_institution(strand.lower(at + 1)) || is_business(strand.lower(at + 1)));
-    if goes_on {
+    // "Mobile: …" is a label.
+    if goes_on || strand.tail(at).starts_with(':') {
         return;
     }
     let mut start = at;
@@ -126,8 +127,17 @@ fn is_name(strand: &Strand<'_>, at: usize) -> bool {
 
 /// `lincoln high school`: names before a kind, as a recognizer of speech without casing writes it.
 fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    // "copperline energy needs", not "london energy": what is a word as well wants a name that is
+    // nothing else.
+    let sure = is_institution(strand.lower(at)) || is_small_form(strand.lower(at));
+    let goes_on = strand.gap(at + 1) == " "
+        && (is_kind(strand.lower(at + 1)) || is_small_form(strand.lower(at + 1)));
+    if goes_on {
+        return;
+    }
     let mut head = at;
-    while head > 0 && strand.gap(head) == " " && is_middle(strand.lower(head - 1)) {
+    let middle = |lower: &str| is_middle(lower) || is_kind(lower);
+    while head > 0 && strand.gap(head) == " " && middle(strand.lower(head - 1)) {
         head -= 1;
     }
     let mut start = head;
@@ -140,7 +150,15 @@ fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
     {
         start -= 1;
     }
-    if start < head {
+    let unknown = |at: usize| {
+        let lower = strand.lower_any(at);
+        is_name(strand, at)
+            && lower.chars().count() > 3
+            && !words::is_given_name(&lower)
+            && !words::is_place(&lower)
+            && words::number_word(&lower).is_none()
+    };
+    if start < head && (sure || (start..head).any(unknown)) {
         add(strand, start..at + 1, score::MODEL + 0.03, found);
     }
 }

@@ -4,6 +4,17 @@
 //!
 //! The model finds what has none of these.
 
+/// Sets of words, each with the question whether it has one.
+macro_rules! word_sets {
+    ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
+        $($(#[doc = $doc])* pub(super) fn $name(lower: &str) -> bool {
+            static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
+                std::sync::LazyLock::new(|| $words.split_whitespace().collect());
+            SET.contains(lower)
+        })*
+    };
+}
+
 mod around;
 mod around_words;
 mod cues;
