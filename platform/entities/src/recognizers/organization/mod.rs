@@ -24,6 +24,7 @@ mod kind_words;
 mod kinds;
 mod listed;
 mod look;
+mod signature;
 mod told;
 
 use super::{Found, Scene};
@@ -42,6 +43,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             partners(strand, at, found);
             cues::find(strand, at, found);
             around::find(strand, at, found);
+            signature::find(strand, at, found);
             kinds::find(strand, at, found);
             at += 1;
         }

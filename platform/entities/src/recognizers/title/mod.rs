@@ -3,6 +3,8 @@
 
 mod occupation;
 
+pub(super) use occupation::is_occupation;
+
 use super::{Found, Scene};
 use crate::entity::{score, types};
 use crate::words;

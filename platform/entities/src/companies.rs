@@ -1,0 +1,149 @@
+//! A company that is told once is one wherever it is named: "Qorvia charged me twice. I called
+//! Qorvia, and Qorvia said …".
+
+use foldhash::{HashMap, HashSet};
+
+use crate::entity::{Candidate, Part, score, types};
+use crate::text::{Conversation, Token};
+use crate::words;
+
+/// A claim that is this sure says what the name is elsewhere, too.
+const TOLD: f32 = score::MODEL + 0.015;
+/// How sure a repetition is: more than the model, less than what is said around the name.
+const AGAIN: f32 = score::MODEL + 0.025;
+/// A name is found again by its first word if that has so many letters.
+const SHORTEST: usize = 4;
+
+/// Calls claims of a name that is known as a company's in the text a company, and claims the name
+/// wherever else it stands.
+pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<Candidate>) {
+    let names = Names::new(candidates);
+    if names.is_empty() {
+        return;
+    }
+    for candidate in candidates.iter_mut() {
+        let unsure = candidate.score < score::PARTIAL
+            && matches!(
+                candidate.entity_type,
+                types::PERSON | types::LOCATION | types::NRP
+            );
+        if unsure && names.has(&candidate.value) {
+            candidate.entity_type = types::ORGANIZATION;
+            candidate.score = candidate.score.max(AGAIN);
+        }
+    }
+    for (turn, content) in conversation.turns.iter().enumerate() {
+        let tokens = &conversation.tokens[content.tokens.clone()];
+        let mut at = 0;
+        while at < tokens.len() {
+            let end = names.end(content.text, tokens, at);
+            if let Some(end) = end {
+                let part = Part {
+                    turn,
+                    start: tokens[at].start,
+                    end: tokens[end - 1].end,
+                };
+                candidates.push(Candidate {
+                    entity_type: types::ORGANIZATION,
+                    value: content.text[part.start..part.end].to_lowercase(),
+                    score: AGAIN,
+                    recognizer: "propagation",
+                    parts: vec![part],
+                });
+            }
+            at = end.unwrap_or(at + 1);
+        }
+    }
+}
+
+/// The names of the companies of a text.
+struct Names {
+    /// Whole names of several words, by their first one.
+    several: HashMap<String, Vec<String>>,
+    /// Names of one word, and first words that name nothing else.
+    single: HashSet<String>,
+}
+
+impl Names {
+    fn new(candidates: &[Candidate]) -> Self {
+        let people: HashSet<&str> = candidates
+            .iter()
+            .filter(|candidate| {
+                candidate.entity_type == types::PERSON
+                    && (candidate.score >= score::PARTIAL || candidate.value.contains(' '))
+            })
+            .flat_map(|candidate| candidate.value.split(' '))
+            .collect();
+        let mut names = Self {
+            several: HashMap::default(),
+            single: HashSet::default(),
+        };
+        let told = candidates.iter().filter(|candidate| {
+            candidate.entity_type == types::ORGANIZATION
+                && candidate.recognizer == "organization"
+                && candidate.score >= TOLD
+        });
+        for candidate in told {
+            let first = candidate.value.split(' ').next().unwrap_or("");
+            if first.len() < candidate.value.len() {
+                let same = names.several.entry(first.to_owned()).or_default();
+                if !same.contains(&candidate.value) && same.len() < MOST_ALIKE {
+                    same.push(candidate.value.clone());
+                }
+            }
+            if names_company(first) && !people.contains(first) {
+                names.single.insert(first.to_owned());
+            }
+        }
+        names
+    }
+
+    fn is_empty(&self) -> bool {
+        self.several.is_empty() && self.single.is_empty()
+    }
+
+    /// Whether it is one of the names, whole.
+    fn has(&self, value: &str) -> bool {
+        let first = value.split(' ').next().unwrap_or("");
+        self.single.contains(value)
+            || self
+                .several
+                .get(first)
+                .is_some_and(|names| names.iter().any(|name| name == value))
+    }
+
+    /// Where the name ends that starts at a token.
+    fn end(&self, text: &str, tokens: &[Token], at: usize) -> Option<usize> {
+        let raw = &text[tokens[at].start..tokens[at].end];
+        let lower = raw.to_lowercase();
+        let several = self.several.get(&lower);
+        let single = self.single.contains(&lower);
+        if several.is_none() && !single {
+            return None;
+        }
+        let whole = several.into_iter().flatten().filter_map(|name| {
+            let end = tokens[at].start + name.len();
+            let said = text.get(tokens[at].start..end)?;
+            let last = tokens[at..].partition_point(|token| token.end <= end) + at;
+            let capital = said.starts_with(char::is_uppercase) || raw == lower;
+            (said.to_lowercase() == *name && capital && tokens.get(last - 1)?.end == end)
+                .then_some(last)
+        });
+        let capital = raw.starts_with(char::is_uppercase) || !text.contains(char::is_uppercase);
+        whole.max().or((single && capital).then_some(at + 1))
+    }
+}
+
+/// As many names with one first word are looked for.
+const MOST_ALIKE: usize = 20;
+
+/// Whether a word, in lower case, is a name that is no word, place or given name.
+fn names_company(lower: &str) -> bool {
+    lower.chars().count() >= SHORTEST
+        && lower.chars().all(char::is_alphanumeric)
+        && lower.chars().any(char::is_alphabetic)
+        && !words::is_english(lower)
+        && !words::is_given_name(lower)
+        && !words::is_place(lower)
+        && !words::is_acronym(lower)
+}
