@@ -27,7 +27,7 @@ pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<C
                 candidate.entity_type,
                 types::PERSON | types::LOCATION | types::NRP
             );
-        if unsure && names.has(&candidate.value) {
+        if (unsure || is_spelled(candidate)) && names.has(&candidate.value) {
             candidate.entity_type = types::ORGANIZATION;
             candidate.score = candidate.score.max(AGAIN);
         }
@@ -66,11 +66,19 @@ struct Names {
 
 impl Names {
     fn new(candidates: &[Candidate]) -> Self {
+        let told = candidates.iter().filter(|candidate| {
+            candidate.entity_type == types::ORGANIZATION
+                && candidate.recognizer == "organization"
+                && candidate.score >= TOLD
+        });
+        let companies: HashSet<Part> = told.clone().map(|company| company.parts[0]).collect();
         let people: HashSet<&str> = candidates
             .iter()
             .filter(|candidate| {
                 candidate.entity_type == types::PERSON
                     && (candidate.score >= score::PARTIAL || candidate.value.contains(' '))
+                    && !is_spelled(candidate)
+                    && !companies.contains(&candidate.parts[0])
             })
             .flat_map(|candidate| candidate.value.split(' '))
             .collect();
@@ -78,11 +86,6 @@ impl Names {
             several: HashMap::default(),
             single: HashSet::default(),
         };
-        let told = candidates.iter().filter(|candidate| {
-            candidate.entity_type == types::ORGANIZATION
-                && candidate.recognizer == "organization"
-                && candidate.score >= TOLD
-        });
         for candidate in told {
             let first = candidate.value.split(' ').next().unwrap_or("");
             if first.len() < candidate.value.len() {
@@ -132,6 +135,14 @@ impl Names {
         let capital = raw.starts_with(char::is_uppercase) || !text.contains(char::is_uppercase);
         whole.max().or((single && capital).then_some(at + 1))
     }
+}
+
+/// Whether a name is read out letter by letter, so that its text is longer than it.
+fn is_spelled(candidate: &Candidate) -> bool {
+    candidate.entity_type == types::PERSON
+        && candidate.recognizer == "person"
+        && !candidate.value.contains(' ')
+        && candidate.len() > candidate.value.len() + 1
 }
 
 /// As many names with one first word are looked for.

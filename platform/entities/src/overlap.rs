@@ -95,7 +95,9 @@ impl Taken {
             start,
             end,
         };
-        (named && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
+        let word = !text.contains(' ')
+            && crate::words::is_english(&text.trim_matches(light).to_lowercase());
+        (named && !word && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
     }
 }
 

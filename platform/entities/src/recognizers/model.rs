@@ -43,7 +43,8 @@ fn claim(text: &str, entity: &Entity) -> Option<(Range<usize>, &'static str, Str
         words::is_given_name(&lower) && !words::is_place(&lower)
     };
     let person = match entity_type {
-        types::ORGANIZATION => is_name(named),
+        // "Hamza at Crescent Pharma" is cut before the company.
+        types::ORGANIZATION => is_name(named) || text[end..].starts_with(" at "),
         types::LOCATION => first_name(named),
         _ => false,
     };
@@ -73,7 +74,7 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     let within = if entity.label == Label::Person {
         &[" / ", ": ", ":\"", ", ", " - ", " (", " Apt", " Suite"][..]
     } else if entity.label == Label::Organization {
-        &[" to ", " / "][..]
+        &[" to ", " / ", " at "][..]
     } else {
         &[]
     };
@@ -83,18 +84,21 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     loop {
         let before = named.len();
         named = named.trim_start_matches(|c: char| !c.is_alphanumeric());
+        // "w/ Garrett"
+        named = named.strip_prefix("w/").unwrap_or(named);
         let first = named.split_whitespace().next().unwrap_or("");
         let word = first.trim_end_matches('.').to_lowercase();
         let article = word == "the";
         let title = entity.label == Label::Person && words::is_title(&word);
         let rest = named.get(first.len()..).unwrap_or("");
+        let greeting = is_greeting(&word) && rest.trim_start().starts_with(char::is_uppercase);
         let lead = entity.label == Label::Person
             && (words::is_english(&word) || matches!(&*word, "pt" | "attn" | "fao"))
             && !words::is_word_and_name(&word)
             && !words::is_given_name(&word)
             && !words::is_given_word(&word)
             && rest.trim_start().starts_with(char::is_uppercase);
-        if (article || title || lead) && first.len() < named.len() {
+        if (article || title || lead || greeting) && first.len() < named.len() {
             named = &named[first.len()..];
         }
         start += before - named.len();
@@ -103,6 +107,12 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         }
     }
     named = named.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.' && c != ')');
+    // What goes on behind the name: "Thorsø to"
+    for word in [
+        " to", " and", " of", " at", " in", " for", " from", " is", " says",
+    ] {
+        named = named.strip_suffix(word).unwrap_or(named);
+    }
     for possessive in ["'s", "\u{2019}s"] {
         named = named.strip_suffix(possessive).unwrap_or(named);
     }
@@ -110,6 +120,34 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         named = named.trim_end_matches(|c: char| !c.is_alphanumeric());
     }
     Some((start, start + named.len())).filter(|(start, end)| end > start)
+}
+
+/// Words that a letter begins with, before the name.
+fn is_greeting(lower: &str) -> bool {
+    matches!(
+        lower.trim_end_matches(','),
+        "dear"
+            | "hi"
+            | "hello"
+            | "hey"
+            | "hej"
+            | "hei"
+            | "hallo"
+            | "hola"
+            | "ciao"
+            | "bonjour"
+            | "salut"
+            | "moin"
+            | "cher"
+            | "chère"
+            | "liebe"
+            | "lieber"
+            | "beste"
+            | "caro"
+            | "cara"
+            | "estimado"
+            | "estimada"
+    )
 }
 
 /// Whether what the model takes for an organization is rather a person: two or three words in
@@ -248,7 +286,10 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         let address = entity_type == types::PERSON && named.contains('@');
         // "Continental Breakfast", "Gold Member": words in capitals are no name.
         let given = |word: &&str| words::is_given_name(word) || words::is_given_word(word);
-        let plain = english && entity_type == types::PERSON && !words.iter().any(given);
+        let name = |word: &&str| words::is_given_name(word);
+        let plain = english
+            && entity_type == types::PERSON
+            && (!words.iter().any(given) || (!cased && !words.iter().any(name)));
         let kind = |word: &&str| is_place_kind(word);
         let no_place = english
             && entity_type == types::LOCATION
@@ -260,12 +301,22 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
     match entity_type {
         // "Patience is a virtue": the first word of a sentence.
         types::PERSON if english => !starts && named.starts_with(char::is_uppercase),
-        types::PERSON => !words::is_acronym(word) && word.chars().any(char::is_alphabetic),
+        types::PERSON => {
+            !words::is_acronym(word) && !is_short_day(word) && word.chars().any(char::is_alphabetic)
+        }
         types::ORGANIZATION => !english && !words::is_acronym(word) && !words::is_title(word),
         // "Breakfast is included".
         types::LOCATION => !english,
         _ => true,
     }
+}
+
+/// Days as they are shortened at the head of a letter: `Fri, 8 Mar 2024`.
+fn is_short_day(lower: &str) -> bool {
+    matches!(
+        lower,
+        "mon" | "tue" | "tues" | "wed" | "thu" | "thur" | "thurs" | "fri" | "sat" | "sun"
+    )
 }
 
 /// Whether the words name a day or a time of their own, rather than a period or how long ago.

@@ -54,7 +54,8 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let needed = match looks {
         Look::Unknown | Look::Partners => HINT,
         Look::Several | Look::Surname => SAID,
-        Look::Word => SURE,
+        Look::Place => SURE,
+        Look::Word => SURE + 1,
     };
     if evidence < needed {
         return;
@@ -245,9 +246,10 @@ fn is_holding_with(strand: &Strand<'_>, with: usize) -> bool {
 /// `the startup Qorvia`, `our supplier Qorvia`.
 fn noun(strand: &Strand<'_>, start: usize) -> u8 {
     match back(strand, start, 1) {
-        kind if is_kind_noun(kind) => SAID,
-        "sued" | "joined" | "joining" | "join" | "flew" | "fly" | "flying" | "cancel"
-        | "cancelled" | "canceled" | "cancelling" | "leaving" | "quit" | "versus" | "vs" => HINT,
+        kind if is_kind_noun(kind) => SURE,
+        "joined" | "joining" | "join" => SAID,
+        "sued" | "leave" | "flew" | "fly" | "flying" | "cancel" | "cancelled" | "canceled"
+        | "cancelling" | "leaving" | "quit" | "versus" | "vs" => HINT,
         "acquired" | "acquire" | "acquiring" | "founded" | "sue" | "suing" => SAID,
         _ => 0,
     }
@@ -269,7 +271,9 @@ fn apposition(strand: &Strand<'_>, start: usize) -> u8 {
         return SAID;
     }
     // "Jane Smith, Qorvia, will join", but no town in an address.
-    let given = words::is_given_name(strand.lower(start - 2)) && strand.gap(start - 1) == " ";
+    let given = strand.lower(start - 2);
+    let given = (words::is_given_name(given) || words::is_given_word(given))
+        && strand.gap(start - 1) == " ";
     let next = capitals(strand, start);
     let number = strand.raw(next).starts_with(|c: char| c.is_ascii_digit());
     u8::from(given && !number && is_person(strand, start))
@@ -284,6 +288,7 @@ fn is_person(strand: &Strand<'_>, end: usize) -> bool {
         return false;
     };
     let lower = strand.lower_any(last);
+    let is_given = |lower: &str| words::is_given_name(lower) || words::is_given_word(lower);
     if words::is_given_name(&lower) && !words::is_place(&lower) {
         return true;
     }
@@ -297,9 +302,7 @@ fn is_person(strand: &Strand<'_>, end: usize) -> bool {
     let unknown = |lower: &str| !words::is_english(lower) && !words::is_place(lower);
     is_capital(strand.raw(first))
         && !words::is_company(&lower)
-        && (words::is_given_name(&given)
-            || words::is_title(&given)
-            || (unknown(&given) && unknown(&lower)))
+        && (is_given(&given) || words::is_title(&given) || (unknown(&given) && unknown(&lower)))
 }
 
 /// What the words behind a name say.

@@ -72,7 +72,8 @@ word_sets! {
         contract policy helpline hotline card plan statement portal router engineer shares delivery \
         customers customer staff support shares headquarters office login gift voucher \
         newsletter loyalty server servers software subsidiary spokesperson spokesman \
-        spokeswoman ceo executives executive factory bill refund";
+        spokeswoman ceo executives executive factory bill refund outage \
+        downtime dashboard api integration licence license platform router modem install";
 
     /// What one does at people and things, not at companies.
     is_gaze: "look looks looked looking laugh laughs laughed laughing shout shouted shouting yell \

@@ -278,6 +278,13 @@ pub(super) fn said(strand: &Strand<'_>, start: usize, greeting: bool, found: &mu
 fn is_said(strand: &Strand<'_>, start: usize, at: usize) -> bool {
     let lower = strand.lower(at);
     let tied = at == start || matches!(strand.gap(at), " " | "-" | "'" | "&" | " & ");
+    // "bluefinch travel customer": behind its kind a name goes on with another one only.
+    let ends = at > start + 1
+        && super::kinds::is_kind(strand.lower(at - 1))
+        && !super::kinds::is_kind_in_small_letters(lower);
+    if ends {
+        return false;
+    }
     let of = lower == "of" && at > start;
     let possessive = lower == "s" && strand.gap(at) == "'";
     tied && (of || possessive || !is_function_word(lower)) && words::number_word(lower).is_none()

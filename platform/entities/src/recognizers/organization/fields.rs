@@ -92,6 +92,21 @@ fn names_company(strand: &Strand<'_>, label: Range<usize>) -> bool {
                 | "insurance"
                 | "retailer"
                 | "bureau"
+                | "broker"
+                | "lender"
+                | "manufacturer"
+                | "brand"
+                | "distributor"
+                | "operator"
+                | "shipper"
+                | "sponsor"
+                | "publisher"
+                | "seller"
+                | "brokerage"
+                | "charity"
+                | "union"
+                | "payee"
+                | "payable"
         )
     };
     let last = label.end - 1;
@@ -103,6 +118,7 @@ fn names_company(strand: &Strand<'_>, label: Range<usize>) -> bool {
     });
     !number
         && (kind(last)
+            || (label.len() > 1 && strand.says(last - 1, &["payable", "to"]))
             || (strand.lower(last) == "name" && label.clone().any(kind))
             || (strand.says(label.start, &["name", "of"]) && kind(last)))
 }

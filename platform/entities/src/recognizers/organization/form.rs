@@ -19,6 +19,7 @@ static FORM: LazyLock<Regex> = LazyLock::new(|| {
         r"GmbH(?: & Co\.(?: KG(?:aA)?| OHG)?)?|AG(?: & Co\.(?: KG(?:aA)?| OHG)?)?|KGaA|KG|OHG(?:mbH)?|GbR|e\. ?G\.|e\. ?V\.|UG|Stiftung(?: & Co\.(?: KG(?:aA)?)?)?",
         r"S\.? ?A\.? ?R\.? ?L\.?|S\.A\.S\.?|SAS|SASU|EURL|S\.A\.U\.?|S\.A\.T\.?|S\.A\.D\.?|S\.A\.|SA|SNC|S\.N\.C\.|[Ss]\. ?[Rr]\. ?[Ll]\.|SRL|S\.p\.A\.|s\.p\.a\.|SPA|SpA|s\.n\.c\.|s\.a\.s\.",
         r"S\.L\.(?:L\.|N\.E\.?|P\.|U\.)?|S\.Coop\.|S\.Com\.|S\.C\.P\.?|S\. ?de R\. ?L\.|C\.V\.|Ltda\.?|Lda\.?|EIRELI|S/A|- ME|ME",
+        r"\((?:Pty|Pvt|Private)\.?\) (?:Ltd\.?|Limited)|Pvt\.? (?:Ltd\.?|Limited)|K\.K\.|Co\.,? ?Ltd\.?|[&e]n? Zn\.|(?:&|en) Zonen|& Cie\.?|& Figli|& Fils|(?:&|und) S(?:ö|oe)hne|(?:&|e|y) Hijos|(?:&|og) S(?:ø|ö)nn?er",
         r"N\.V\.|NV|B\.V\.|BV|VOF|CVBA|BVBA|VZW|AB|A/S|ApS|ASA|Oyj?|Kft\.?|Zrt\.?|Nyrt\.?|Bt\.?|d\.o\.o\.?|d\.d\.?|j\.t\.d\.|s\.r\.o\.|a\.s\.|sp\. z o\.o\.|Sp\. z o\.o\.|A\.Ş\.|Sdn Bhd|Tbk",
         r"Group|Holdings?|(?:and|&) (?:Sons|Daughters|Co(?:mpany)?|Partners|Associates|Brothers)|e (?:figli|Figli)|[ye] (?:asociados|Asociados)|& (?:Asociados|asociados)|et (?:Fils|fils|Associés)|Bros\.?|Brothers|Partners|Associates|Industries|Enterprises|Technologies|Logistics|Airlines|Airways|Bank|Insurance|University|Hospital|Foundation|Institute|Pharmacy|Hnos",
         r"INC\.?|CORPORATION|CORP\.?|LTD\.?|LIMITED|(?:CO|Co)\.?,? ?(?:LTD|Ltd)\.?|CompanyLtd|COMPANYLTD|LP|Plc|p\.l\.c\.|N\.A\.|HOLDINGS?|GROUP|BANK|Banc(?:orp(?:oration)?|shares)|Trust|Fund|Bhd",
@@ -170,12 +171,13 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
     let word = &text[before.start..before.end];
     let next = tokens.get(at).map_or(text.len(), |token| token.start);
     let gap = &text[before.end..next];
+    let joined = form_joins(text, tokens, form);
     let close = matches!(
         gap,
         " " | "-" | " & " | "&" | "'" | "\u{2019}" | ". " | "." | " - "
     ) || (gap == ", "
         && at < form
-        && is_list(text, tokens, at..form)
+        && (joined || is_list(text, tokens, at..form))
         && !is_two(text, tokens, at))
         || (at == form && gap.starts_with([' ', ',', '-']));
     let capital = word.starts_with(char::is_uppercase);
@@ -186,6 +188,13 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
     let possessive =
         word == "s" && at > 1 && is_apostrophe(&text[tokens[at - 2].end..before.start]);
     close && !sentence && !parted && (name || possessive || (is_joining(word) && at < form))
+}
+
+/// Whether what ends the name joins it to others: `Baker, Lowe & Partners`.
+fn form_joins(text: &str, tokens: &[crate::text::Token], form: usize) -> bool {
+    let behind = form.checked_sub(1).map_or(0, |last| tokens[last].end);
+    let rest = text[behind..].trim_start();
+    rest.starts_with("& ") || rest.starts_with("and ")
 }
 
 fn is_apostrophe(gap: &str) -> bool {

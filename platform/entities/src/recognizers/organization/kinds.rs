@@ -30,14 +30,21 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
     if cased && is_capital(strand.raw(at)) && (is_institution(lower) || is_business(lower)) {
         behind_capitals(strand, at, found);
+    } else if !cased && lower == "and" {
+        and_sons(strand, at, found);
     } else if !cased && (is_institution(lower) || is_small_form(lower) || is_business(lower)) {
         in_small_letters(strand, at, found);
     }
 }
 
 /// Whether a word, in lower case, is a kind of institution or business.
-pub(super) fn is_kind(lower: impl AsRef<str>) -> bool {
+pub(in crate::recognizers) fn is_kind(lower: impl AsRef<str>) -> bool {
     is_institution(lower.as_ref()) || is_business(lower.as_ref())
+}
+
+/// Whether a word, in lower case, is a kind or a legal form.
+pub(super) fn is_kind_in_small_letters(lower: &str) -> bool {
+    is_kind(lower) || is_small_form(lower)
 }
 
 /// Words in capitals before a kind.
@@ -125,6 +132,35 @@ fn is_name(strand: &Strand<'_>, at: usize) -> bool {
             || words::is_place(&lower))
 }
 
+/// `hedley and sons`, `is this denholm and pryce`: partners, as a recognizer of speech without
+/// casing writes them.
+fn and_sons(strand: &Strand<'_>, and: usize, found: &mut Found) {
+    let surname = |at: usize| {
+        let lower = strand.lower_any(at);
+        lower.chars().count() > 3
+            && !words::is_english(&lower)
+            && !words::is_given_name(&lower)
+            && !words::is_place(&lower)
+            && words::number_word(&lower).is_none()
+    };
+    if and == 0 || strand.gap(and) != " " || strand.gap(and + 1) != " " || !surname(and - 1) {
+        return;
+    }
+    let kin = matches!(
+        strand.lower(and + 1),
+        "sons" | "daughters" | "partners" | "associates" | "brothers" | "co" | "company"
+    );
+    let asked = and > 2
+        && surname(and + 1)
+        && (strand.says(and - 3, &["is", "this"])
+            || strand.says(and - 3, &["calling", "from"])
+            || strand.says(and - 3, &["work", "for"])
+            || strand.says(and - 3, &["lawyers", "at"]));
+    if kin || asked {
+        add(strand, and - 1..and + 2, score::CONTEXT, found);
+    }
+}
+
 /// `lincoln high school`: names before a kind, as a recognizer of speech without casing writes it.
 fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
     // "copperline energy needs", not "london energy": what is a word as well wants a name that is
@@ -208,6 +244,15 @@ fn leads(strand: &Strand<'_>, at: usize) -> bool {
     )
 }
 
+/// `Department of Health and Human Services`, but two of them in `University of Otago and CSIRO`.
+fn goes_on_behind_and(strand: &Strand<'_>, start: usize, and: usize) -> bool {
+    let next = strand.lower_any(and + 1);
+    let place = format!("{} and {next}", strand.lower_any(and - 1));
+    let known = super::listed::is_listed(&next) || is_head(&next);
+    (words::is_english(&next) && words::is_english(&strand.lower_any(start)) && !known)
+        || words::is_place(&place)
+}
+
 /// The words that an institution is of.
 fn object(strand: &Strand<'_>, start: usize) -> Range<usize> {
     let cased = strand.is_cased(start.min(strand.len().saturating_sub(1)));
@@ -225,7 +270,8 @@ fn object(strand: &Strand<'_>, start: usize) -> Range<usize> {
             && matches!(lower, "and" | "of" | "de" | "the")
             && end > start
             && is_capital(strand.raw(end + 1))
-            && strand.gap(end + 1) == " ";
+            && strand.gap(end + 1) == " "
+            && (lower != "and" || goes_on_behind_and(strand, start, end));
         if !tied || !(word || joins) {
             break;
         }

@@ -20,6 +20,8 @@ pub(super) enum Look {
     Partners,
     /// One surname, or two behind a hyphen.
     Surname,
+    /// One word that is a place.
+    Place,
     /// One word of English with a capital within a sentence.
     Word,
 }
@@ -57,7 +59,6 @@ fn single(strand: &Strand<'_>, at: usize, lower: &str) -> Option<Look> {
     if !letters
         || raw.chars().count() < SHORTEST
         || words::is_given_name(lower)
-        || words::is_place(lower)
         || words::is_acronym(lower)
         || words::is_common(lower)
         || crate::recognizers::group::is_group(lower)
@@ -68,7 +69,9 @@ fn single(strand: &Strand<'_>, at: usize, lower: &str) -> Option<Look> {
         let inside = !starts_sentence(strand, at) && strand.is_cased(at);
         return (inside && is_capital(raw) && !words::is_given_word(lower)).then_some(Look::Word);
     }
-    Some(if words::is_surname(lower) {
+    Some(if words::is_place(lower) {
+        Look::Place
+    } else if words::is_surname(lower) {
         Look::Surname
     } else {
         Look::Unknown

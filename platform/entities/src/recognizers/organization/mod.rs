@@ -27,6 +27,8 @@ mod look;
 mod signature;
 mod told;
 
+pub(super) use kinds::is_kind;
+
 use super::{Found, Scene};
 use crate::entity::{score, types};
 use crate::text::Strand;

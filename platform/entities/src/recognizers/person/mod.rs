@@ -11,7 +11,7 @@ use std::ops::Range;
 use cues::{CUES_BY_WORD, Strength};
 use told::{aged, doer, enumerated, with_initial};
 
-use super::{Found, Reading, Scene};
+use super::{Found, Reading, Scene, organization};
 use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
 use crate::text::Strand;
@@ -139,6 +139,11 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
     // "Sierra Leone" and "Emily Ville" are places.
     let two = format!("{} {}", strand.lower(at), strand.lower(at + 1));
     if end - at == 2 && (words::is_place(&two) || words::is_place_end(strand.lower(at + 1))) {
+        return;
+    }
+    // "Perla Invest" is a firm.
+    let last = strand.lower(end - 1);
+    if end - at >= 2 && organization::is_kind(last) && !words::is_word_and_name(last) {
         return;
     }
     let score = if end - at >= 2 {
