@@ -17,6 +17,7 @@ const SHORTEST: usize = 4;
 /// Calls claims of a name that is known as a company's in the text a company, and claims the name
 /// wherever else it stands.
 pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<Candidate>) {
+    coordinate(conversation, candidates);
     let names = Names::new(candidates);
     if names.is_empty() {
         return;
@@ -52,6 +53,38 @@ pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<C
                 });
             }
             at = end.unwrap_or(at + 1);
+        }
+    }
+}
+
+/// `Petrolux and Gazmir`: an unknown name that "and" joins with a company is one.
+fn coordinate(conversation: &Conversation<'_>, candidates: &mut [Candidate]) {
+    let places = |edge: fn(&Part) -> usize| -> HashSet<(usize, usize)> {
+        let companies = candidates
+            .iter()
+            .filter(|candidate| candidate.entity_type == types::ORGANIZATION);
+        companies
+            .map(|company| (company.parts[0].turn, edge(&company.parts[0])))
+            .collect()
+    };
+    let (starts, ends) = (places(|part| part.start), places(|part| part.end));
+    for candidate in candidates.iter_mut() {
+        let weak = candidate.recognizer == "model"
+            && matches!(candidate.entity_type, types::PERSON | types::LOCATION)
+            && names_company(&candidate.value)
+            && !words::is_surname(&candidate.value);
+        let part = candidate.parts[0];
+        let text = conversation.turns[part.turn].text;
+        let joined = |sign: &str| {
+            let before = text[..part.start].ends_with(sign)
+                && ends.contains(&(part.turn, part.start - sign.len()));
+            let behind = text[part.end..].starts_with(sign)
+                && starts.contains(&(part.turn, part.end + sign.len()));
+            before || behind
+        };
+        if weak && [" and ", " or ", " & ", "/"].into_iter().any(joined) {
+            candidate.entity_type = types::ORGANIZATION;
+            candidate.score = AGAIN;
         }
     }
 }

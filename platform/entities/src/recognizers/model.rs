@@ -15,6 +15,8 @@ use crate::words;
 
 /// A name is no longer than this, in bytes.
 const LONGEST_NAME: usize = 100;
+/// Within a name in capitals, words in small letters are shorter: `van`, `della`.
+const SHORTEST_SMALL: usize = 6;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     let stretches = stretches(scene.named.iter().map(Vec::len));
@@ -44,13 +46,34 @@ fn claim(text: &str, entity: &Entity) -> Option<(Range<usize>, &'static str, Str
     };
     let person = match entity_type {
         // "Hamza at Crescent Pharma" is cut before the company.
-        types::ORGANIZATION => is_name(named) || text[end..].starts_with(" at "),
+        types::ORGANIZATION => {
+            is_name(named) || (end < entity.bytes.end && is_cut(text, start..end))
+        }
         types::LOCATION => first_name(named),
         _ => false,
     };
-    let entity_type = if person { types::PERSON } else { entity_type };
+    let brand = matches!(entity_type, types::PERSON | types::LOCATION) && words::is_brand(named);
+    let entity_type = if person {
+        types::PERSON
+    } else if brand {
+        types::ORGANIZATION
+    } else if text[end..].starts_with("-based ") {
+        types::LOCATION
+    } else {
+        entity_type
+    };
     is_likely(named, entity_type, begins(text, start))
         .then(|| (start..end, entity_type, named.to_lowercase()))
+}
+
+/// Whether the company is behind an "at" and what is left is one name.
+fn is_cut(text: &str, at: Range<usize>) -> bool {
+    let named = &text[at.start..at.end];
+    let lower = named.to_lowercase();
+    text[at.end..].starts_with(" at ")
+        && !named.contains(' ')
+        && !words::is_english(&lower)
+        && !named.chars().all(char::is_uppercase)
 }
 
 /// The type of what has a label; `None` for what names nobody.
@@ -92,13 +115,17 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         let title = entity.label == Label::Person && words::is_title(&word);
         let rest = named.get(first.len()..).unwrap_or("");
         let greeting = is_greeting(&word) && rest.trim_start().starts_with(char::is_uppercase);
+        let asked = entity.label == Label::Organization
+            && begins(text, start)
+            && is_request(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
         let lead = entity.label == Label::Person
             && (words::is_english(&word) || matches!(&*word, "pt" | "attn" | "fao"))
             && !words::is_word_and_name(&word)
             && !words::is_given_name(&word)
             && !words::is_given_word(&word)
             && rest.trim_start().starts_with(char::is_uppercase);
-        if (article || title || lead || greeting) && first.len() < named.len() {
+        if (article || title || lead || greeting || asked) && first.len() < named.len() {
             named = &named[first.len()..];
         }
         start += before - named.len();
@@ -120,6 +147,32 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         named = named.trim_end_matches(|c: char| !c.is_alphanumeric());
     }
     Some((start, start + named.len())).filter(|(start, end)| end > start)
+}
+
+/// What a sentence asks for, before a name: `Contact Veridian Title`.
+fn is_request(lower: &str) -> bool {
+    matches!(
+        lower,
+        "contact"
+            | "call"
+            | "email"
+            | "visit"
+            | "ask"
+            | "tell"
+            | "try"
+            | "see"
+            | "pay"
+            | "thank"
+            | "thanks"
+            | "ring"
+            | "remind"
+            | "join"
+            | "did"
+            | "does"
+            | "is"
+            | "has"
+            | "when"
+    )
 }
 
 /// Words that a letter begins with, before the name.
@@ -284,6 +337,11 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         let cased = named.chars().any(char::is_uppercase);
         let said = entity_type == types::ORGANIZATION && english && !cased;
         let address = entity_type == types::PERSON && named.contains('@');
+        // "Mit freundlichen Grüßen"
+        let small = |word: &str| {
+            word.starts_with(char::is_lowercase) && word.chars().count() >= SHORTEST_SMALL
+        };
+        let sentence = cased && entity_type == types::PERSON && named.split(' ').any(small);
         // "Continental Breakfast", "Gold Member": words in capitals are no name.
         let given = |word: &&str| words::is_given_name(word) || words::is_given_word(word);
         let name = |word: &&str| words::is_given_name(word);
@@ -295,7 +353,7 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
             && entity_type == types::LOCATION
             && !words::is_place(&lower)
             && !words.iter().any(kind);
-        return !said && !address && !plain && !no_place;
+        return !said && !address && !plain && !no_place && !sentence;
     };
     let english = words::is_english(word);
     match entity_type {

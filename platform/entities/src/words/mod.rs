@@ -1,9 +1,11 @@
 //! Lists of words that more than one recognizer asks about.
 
+mod brand;
 mod kinds;
 mod numbers;
 mod speech;
 
+pub(crate) use brand::is_brand;
 pub(crate) use kinds::{is_acronym, is_company, is_place_end, is_title};
 pub(crate) use numbers::{NumberWord, is_weekday, month, number_word, ordinal};
 pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_prompt, is_unit};

@@ -15,6 +15,7 @@ use super::look::{Look, look};
 use super::{add, is_capital, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
+use crate::recognizers::title::is_occupation;
 use crate::text::Strand;
 use crate::words;
 
@@ -158,8 +159,9 @@ fn before(strand: &Strand<'_>, start: usize) -> u8 {
     let known = match preposition {
         "at" => at_name(strand, at - 1, head),
         "from" => from_name(strand, at - 1, head),
-        "with" => 2 * u8::from(is_party(head) || is_holding_with(strand, at - 1)),
+        "with" => SAID * u8::from(is_party(head) || is_holding_with(strand, at - 1)),
         "by" => match head {
+            _ if is_taken_over(strand, at - 1) => SAID,
             _ if is_treated(head) => SAID,
             _ if is_made_by(head) => HINT,
             _ => 0,
@@ -234,12 +236,23 @@ fn to_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
     SAID * u8::from(switched || paid) + u8::from(head == "belongs")
 }
 
+/// `the takeover of Lanvert by Orlane`.
+fn is_taken_over(strand: &Strand<'_>, by: usize) -> bool {
+    const LONGEST: usize = 6;
+    (by.saturating_sub(LONGEST)..by).any(|at| {
+        matches!(
+            strand.lower(at),
+            "takeover" | "acquisition" | "buyout" | "purchase"
+        ) && strand.lower(at + 1) == "of"
+    })
+}
+
 /// `my insurance is with Qorvia`.
 fn is_holding_with(strand: &Strand<'_>, with: usize) -> bool {
     const LONGEST: usize = 5;
     matches!(
         back(strand, with, 1),
-        "is" | "was" | "are" | "were" | "been" | "stayed" | "staying"
+        "is" | "was" | "are" | "were" | "been" | "be" | "stayed" | "staying"
     ) && (with.saturating_sub(LONGEST)..with).any(|at| is_party(strand.lower(at)))
 }
 
@@ -337,7 +350,8 @@ fn behind(strand: &Strand<'_>, at: Range<usize>) -> u8 {
         verb,
         "charged" | "billed" | "overcharged" | "invoiced" | "refunded" | "debited"
     ) && to_whom;
-    if charged || is_doing(strand, end) {
+    let is = matches!(verb, "is" | "was" | "are" | "were" | "remains");
+    if charged || is_doing(strand, end) || (is && is_explained(strand, end + 1)) {
         return SAID;
     }
     owned(strand, &at) + its(strand, end).max(u8::from(acted(verb) && to_whom))
@@ -394,6 +408,7 @@ fn is_doing(strand: &Strand<'_>, end: usize) -> bool {
             next,
             "hiring" | "recruiting" | "insolvent" | "bankrupt" | "acquired"
         ),
+        "keeps" | "kept" => matches!(next, "charging" | "billing" | "sending"),
         "went" => matches!(next, "bankrupt" | "bust" | "public" | "under"),
         "filed" => next == "for",
         "laid" => next == "off",
@@ -437,5 +452,9 @@ fn is_explained(strand: &Strand<'_>, end: usize) -> bool {
         && (1..=LONGEST)
             .map(|by| ahead(strand, end + 1, by - 1))
             .take_while(|word| !word.is_empty() && !matches!(*word, "who" | "of" | "at" | "for"))
-            .any(|word| is_kind_noun(word) || matches!(word, "maker" | "company" | "subsidiary"))
+            .any(|word| {
+                (is_kind_noun(word) && !is_occupation(word))
+                    || word == "scam"
+                    || matches!(word, "maker" | "company" | "subsidiary")
+            })
 }

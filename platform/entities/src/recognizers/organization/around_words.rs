@@ -26,7 +26,7 @@ word_sets! {
         partnership partnerships partnered subscription mortgage loan loans pension merger merged \
         signed membership warranty broadband banking bank banked lease savings coverage venture \
         alliance collaboration dispute lawsuit negotiations talks tariff registered enrolled \
-        takeover invested trading";
+        takeover invested trading experience problem problems issue issues trouble";
 
     /// What customers get from a company.
     is_supply: "invoice invoices bill bills charge charges refund refunds debit payment receipt quote \
@@ -51,12 +51,12 @@ word_sets! {
     is_of: "customer customers client clients ceo cfo cto coo employee employees founder cofounder \
         shares chairman chairwoman director directors subsidiary manager branch branches office \
         offices division merger takeover acquisition board spokesperson spokesman spokeswoman \
-        executive president shareholder shareholders headquarters stock collapse ipo arm";
+        executive president shareholder shareholders headquarters stock collapse ipo arm head sale";
 
     /// What one does for a company.
     is_for: "works working work worked drives drove consultant spokesperson spokesman spokeswoman \
         representative contractor supplier distributor lobbyist consults freelances freelanced \
-        consulting subcontractor";
+        consulting subcontractor plays played playing";
 
     /// What a company is: `the startup …`, `our supplier …`.
     is_kind_noun: "supplier startup airline firm company carrier insurer retailer employer chain \

@@ -34,7 +34,7 @@ const CUES: &str = "thank you for calling,thanks for calling,thank you for choos
     fired from,fired by,hired by,employer,calling from";
 
 /// What is said before things, too, so that a word of English behind it is none.
-const PLAIN: &str = "welcome to,switched to,switched over to,switching to,switched from,switching from,\
+const PLAIN: &str = "i m with,we re with,welcome to,switched to,switched over to,switching to,switched from,switching from,\
     enrolled in,degree from,executive of,invoice from,refund from,order from,ordered from,\
     policy from,buy from,bought from,purchased from,check from,loan from,subscription to,\
     been with,division of,representative of,representative for,declined at,position at,role at,\

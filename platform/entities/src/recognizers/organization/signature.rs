@@ -36,6 +36,39 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
         }
     } else if strand.is_line_break(at) || strand.starts_turn(at) {
         above_number(strand, at, found);
+        beside_name(strand, at, found);
+    }
+}
+
+/// `Jane Smith | Account Executive | Brightmoor`: a line of fields.
+fn beside_name(strand: &Strand<'_>, start: usize, found: &mut Found) {
+    const MOST: usize = 4;
+    let parts = |at: usize| {
+        matches!(
+            strand.gap(at),
+            " | " | " \u{b7} " | " \u{2013} " | " \u{2014} " | " \u{2022} "
+        )
+    };
+    let field = |from: usize| {
+        let most = strand.len().min(from + LONGEST_NAME);
+        (from + 1..most)
+            .find(|at| strand.gap(*at) != " " && strand.gap(*at) != "-")
+            .unwrap_or(most)
+    };
+    let mut at = field(start);
+    if !is_given(strand, start) || !(2..=LONGEST_PERSON).contains(&(at - start)) {
+        return;
+    }
+    for _ in 0..MOST {
+        if at >= strand.len() || !parts(at) {
+            return;
+        }
+        let end = field(at);
+        let closes = parts(end) || strand.starts_turn(end) || strand.is_line_break(end);
+        if closes && is_company_field(strand, at, end) {
+            add(strand, at..end, score::MODEL + 0.03, found);
+        }
+        at = end;
     }
 }
 
@@ -65,31 +98,52 @@ fn lines(strand: &Strand<'_>, start: usize, found: &mut Found) {
     }
 }
 
-/// `Jane Smith`, `Brightmoor` and `+44 20 7946 0123`, one below the other.
+/// `Jane Smith`, `Head of Sales`, `Brightmoor` and `+44 20 7946 0123`, one below the other.
 fn above_number(strand: &Strand<'_>, start: usize, found: &mut Found) {
-    if !words::is_given_name(strand.lower(start)) || !is_capital(strand.raw(start)) {
+    const MOST_TITLES: usize = 2;
+    if !is_given(strand, start) {
         return;
     }
-    let line = line_end(strand, start);
-    if !(2..=LONGEST_PERSON).contains(&(line - start)) || !strand.is_line_break(line) {
+    let mut line = line_end(strand, start);
+    if !(2..=LONGEST_PERSON).contains(&(line - start)) {
         return;
     }
-    let end = line_end(strand, line);
-    let number = strand.raw(end).starts_with(|c: char| c.is_ascii_digit())
-        || matches!(
-            strand.lower(end),
-            "tel" | "phone" | "mobile" | "t" | "m" | "email"
-        );
-    if strand.is_line_break(end) && number && is_company_line(strand, line, end) {
-        add(strand, line..end, score::MODEL + 0.03, found);
+    for _ in 0..=MOST_TITLES {
+        if !strand.is_line_break(line) {
+            return;
+        }
+        let end = line_end(strand, line);
+        let number = strand.raw(end).starts_with(|c: char| c.is_ascii_digit())
+            || matches!(
+                strand.lower(end),
+                "tel" | "phone" | "mobile" | "t" | "m" | "email" | "www" | "mob" | "cell"
+            );
+        if strand.is_line_break(end) && number && is_company_line(strand, line, end) {
+            add(strand, line..end, score::MODEL + 0.03, found);
+            return;
+        }
+        line = end;
     }
+}
+
+/// Whether a word in capitals is a given name, be it a word, too.
+fn is_given(strand: &Strand<'_>, at: usize) -> bool {
+    let lower = strand.lower_any(at);
+    is_capital(strand.raw(at)) && (words::is_given_name(&lower) || words::is_given_word(&lower))
 }
 
 /// Whether a line is nothing but words in capitals that may name a company, one of which is none.
 fn is_company_line(strand: &Strand<'_>, start: usize, end: usize) -> bool {
-    let last = strand.raw(end - 1);
     let closes = strand.starts_turn(end) || strand.is_line_break(end);
     let tail = strand.tail(end - 1).trim();
+    closes
+        && matches!(tail, "" | "," | ".")
+        && !strand.gap(start).contains(['>', '-', '@', '+', ':'])
+        && is_company_field(strand, start, end)
+}
+
+/// Whether words are all in capitals and may name a company.
+fn is_company_field(strand: &Strand<'_>, start: usize, end: usize) -> bool {
     let words_of_name = (start..end).all(|at| {
         let raw = strand.raw(at);
         let tied =
@@ -102,14 +156,11 @@ fn is_company_line(strand: &Strand<'_>, start: usize, end: usize) -> bool {
         lower.chars().count() > 2 && !words::is_english(&lower) && !words::is_given_name(&lower)
     });
     let place = (start..end).any(|at| words::is_place(&strand.lower_any(at)));
-    closes
-        && words_of_name
+    words_of_name
         && end - start <= LONGEST_NAME
-        && matches!(tail, "" | "," | ".")
-        && !strand.gap(start).contains(['>', '-', '@', '+', ':'])
         && unknown
         && !place
-        && !is_occupation(&last.to_lowercase())
+        && !is_occupation(&strand.lower_any(end - 1))
         && look(strand, start..end).is_some_and(|look| look != Look::Word)
 }
 
