@@ -95,8 +95,9 @@ impl Taken {
             start,
             end,
         };
-        let word = !text.contains(' ')
-            && crate::words::is_english(&text.trim_matches(light).to_lowercase());
+        // "Delivery" behind the "Acme Ltd." of the sentence before.
+        let left = text.trim_matches(light).to_lowercase();
+        let word = !left.contains(' ') && crate::words::is_english(&left);
         (named && !word && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
     }
 }

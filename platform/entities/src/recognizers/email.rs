@@ -209,7 +209,45 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         start -= usize::from(name && !words::is_common(strand.lower(start)));
     }
     let value = value(reading, start..sign);
-    (start < sign && !value.is_empty()).then_some((start, value))
+    (start < sign && !value.is_empty()).then(|| (taken_back(strand, start), value))
+}
+
+/// `maria dot, no wait, marie dot …`: what was begun and taken back belongs to the address, too.
+fn taken_back(strand: &Strand<'_>, start: usize) -> usize {
+    const LONGEST: usize = 5;
+    let correction = |at: usize| {
+        matches!(
+            strand.lower(at),
+            "no" | "wait"
+                | "sorry"
+                | "actually"
+                | "mean"
+                | "i"
+                | "scratch"
+                | "that"
+                | "correction"
+                | "rather"
+                | "make"
+                | "oops"
+                | "not"
+        ) || words::is_filler(strand.lower(at))
+    };
+    let mut at = start;
+    while at > 0 && start - at < LONGEST && correction(at - 1) {
+        at -= 1;
+    }
+    // The words before it: signs, and what they tie.
+    let mut first = at;
+    while first < start && first >= 2 && at - first < LONGEST_LOCAL {
+        let behind = connector(strand.lower(first - 1)).is_some();
+        let between = first < at && connector(strand.lower(first)).is_some();
+        if !(behind || between) || strand.starts_turn(first) {
+            break;
+        }
+        first -= 1;
+    }
+    let named = first < at && connector(strand.lower(first)).is_none();
+    if named && at < start { first } else { start }
 }
 
 /// The characters of the words before the sign.

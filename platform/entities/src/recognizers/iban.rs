@@ -22,7 +22,11 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         }
         for run in reading.codes.iter().chain(&reading.digits) {
             let told = scene.context.topic(strand, &run.at());
-            if run.len() >= 8 && matches!(told, Some((Topic::Iban, _))) {
+            // "T: +44 …" behind it is a phone.
+            let chars = run.chars();
+            let letters = chars.bytes().take(2).filter(u8::is_ascii_uppercase);
+            let starts = letters.count() != 1;
+            if run.len() >= 8 && starts && matches!(told, Some((Topic::Iban, _))) {
                 found.add(
                     strand,
                     run.at(),

@@ -57,7 +57,7 @@ fn claim(text: &str, entity: &Entity) -> Option<(Range<usize>, &'static str, Str
         types::PERSON
     } else if brand {
         types::ORGANIZATION
-    } else if text[end..].starts_with("-based ") {
+    } else if text[end..].starts_with("-based ") || named.starts_with("St. ") {
         types::LOCATION
     } else {
         entity_type
@@ -114,7 +114,8 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         let article = word == "the";
         let title = entity.label == Label::Person && words::is_title(&word);
         let rest = named.get(first.len()..).unwrap_or("");
-        let greeting = is_greeting(&word) && rest.trim_start().starts_with(char::is_uppercase);
+        let greeting = words::is_greeting(word.trim_end_matches(','))
+            && rest.trim_start().starts_with(char::is_uppercase);
         let asked = entity.label == Label::Organization
             && begins(text, start)
             && is_request(&word)
@@ -172,34 +173,6 @@ fn is_request(lower: &str) -> bool {
             | "is"
             | "has"
             | "when"
-    )
-}
-
-/// Words that a letter begins with, before the name.
-fn is_greeting(lower: &str) -> bool {
-    matches!(
-        lower.trim_end_matches(','),
-        "dear"
-            | "hi"
-            | "hello"
-            | "hey"
-            | "hej"
-            | "hei"
-            | "hallo"
-            | "hola"
-            | "ciao"
-            | "bonjour"
-            | "salut"
-            | "moin"
-            | "cher"
-            | "chère"
-            | "liebe"
-            | "lieber"
-            | "beste"
-            | "caro"
-            | "cara"
-            | "estimado"
-            | "estimada"
     )
 }
 

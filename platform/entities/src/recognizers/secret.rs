@@ -152,16 +152,33 @@ fn is_said_of(lower: &str) -> bool {
     )
 }
 
+/// Where a password of one word ends that is written with signs: `Tr0ub4dor!Kite`.
+fn written_end(text: &str, start: usize, end: usize) -> usize {
+    let rest = &text[start..];
+    let longest = rest.char_indices().nth(LONGEST_WRITTEN);
+    let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let word = rest[..length].trim_end_matches([',', '.', ';', ')', '"', '\'', '?', '!', ':']);
+    let coded = word.bytes().any(|b| b.is_ascii_digit());
+    if coded && start + word.len() > end {
+        start + word.len()
+    } else {
+        end
+    }
+}
+
 fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
     let (first, last) = (
         conversation.tokens[at.start],
         conversation.tokens[at.end - 1],
     );
-    let text = &conversation.turns[first.turn].text[first.start..last.end];
+    let said = conversation.turns[first.turn].text;
+    let end = written_end(said, last.start, last.end);
+    let text = &said[first.start..end];
     let part = Part {
         turn: first.turn,
         start: first.start,
-        end: last.end,
+        end,
     };
     found.add_parts(
         vec![part],

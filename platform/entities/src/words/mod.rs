@@ -8,7 +8,9 @@ mod speech;
 pub(crate) use brand::is_brand;
 pub(crate) use kinds::{is_acronym, is_company, is_place_end, is_title};
 pub(crate) use numbers::{NumberWord, is_weekday, month, number_word, ordinal};
-pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_prompt, is_unit};
+pub(crate) use speech::{
+    is_backchannel, is_closing, is_filler, is_greeting, is_joiner, is_opening, is_prompt, is_unit,
+};
 
 use std::sync::LazyLock;
 

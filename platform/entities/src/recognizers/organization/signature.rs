@@ -15,20 +15,7 @@ const LONGEST_PERSON: usize = 4;
 
 /// What is claimed of the signature whose greeting ends at a position: `Kind regards,`.
 pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
-    if matches!(
-        strand.lower(at),
-        "regards"
-            | "sincerely"
-            | "wishes"
-            | "thanks"
-            | "cheers"
-            | "yours"
-            | "faithfully"
-            | "best"
-            | "gratitude"
-            | "grüßen"
-            | "cordially"
-    ) {
+    if words::is_closing(strand.lower(at)) {
         if strand.is_line_break(at + 1) {
             lines(strand, at + 1, found);
         } else if strand.gap(at + 1) == ", " {

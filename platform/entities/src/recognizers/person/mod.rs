@@ -4,6 +4,7 @@
 //! no common word; only a strong one ("my name is") believes a word in small letters.
 
 mod cues;
+mod placed;
 mod told;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             aged(strand, at, found);
             enumerated(strand, at, found);
             with_initial(strand, at, found);
+            placed::find(strand, at, found);
             if strand.starts_turn(at) || strand.gap(at).contains('?') {
                 in_answer(scene, strand, at, found);
             }
