@@ -328,6 +328,9 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
             && !words.iter().any(kind);
         return !said && !address && !plain && !no_place && !sentence;
     };
+    if words::is_no_name(word) {
+        return false;
+    }
     let english = words::is_english(word);
     match entity_type {
         // "Patience is a virtue": the first word of a sentence.

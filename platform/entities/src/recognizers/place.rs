@@ -161,6 +161,7 @@ fn formed(strand: &Strand<'_>, at: usize) -> Option<usize> {
             || (matches!(strand.lower_before(at), "from" | "to" | "at")
                 && is_travel(strand, at, end)));
     let unknown = !words::is_english(&lower)
+        && !words::is_no_name(&lower)
         && !words::is_given_name(&lower)
         && words::month(&lower).is_none()
         && !words::is_weekday(&lower)

@@ -118,6 +118,15 @@ static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         .collect()
 });
 
+/// What is written as a name is and names no person, place or company: `Kubernetes`, `Ibuprofen`.
+static NO_NAMES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../../data/no_names.txt").lines().collect());
+
+/// Whether a word, in lower case, looks like a name and is none of a person, place or company.
+pub(crate) fn is_no_name(lower: &str) -> bool {
+    NO_NAMES.contains(lower)
+}
+
 /// Surnames that are no words (United States census).
 static SURNAMES: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("../../data/surnames.txt").lines().collect());

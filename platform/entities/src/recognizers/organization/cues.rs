@@ -189,7 +189,8 @@ pub(super) fn is_company_name(strand: &Strand<'_>, at: Range<usize>) -> bool {
     let place = single && words::is_place(&first);
     let date = words::month(&first).is_some() || words::is_weekday(&first);
     let title = words::is_title(&first) || is_stop(&first);
-    let common = single && (words::is_common(&first) || words::is_acronym(&first));
+    let common = single
+        && (words::is_common(&first) || words::is_no_name(&first) || words::is_acronym(&first));
     let group = single && crate::recognizers::group::is_group(&first);
     !(person || place || date || title || common || group || own)
 }

@@ -60,6 +60,7 @@ fn single(strand: &Strand<'_>, at: usize, lower: &str) -> Option<Look> {
         || raw.chars().count() < SHORTEST
         || words::is_given_name(lower)
         || words::is_acronym(lower)
+        || words::is_no_name(lower)
         || words::is_common(lower)
         || crate::recognizers::group::is_group(lower)
     {
