@@ -35,9 +35,10 @@ pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<C
     }
     for (turn, content) in conversation.turns.iter().enumerate() {
         let tokens = &conversation.tokens[content.tokens.clone()];
+        let cased = content.text.contains(char::is_uppercase);
         let mut at = 0;
         while at < tokens.len() {
-            let end = names.end(content.text, tokens, at);
+            let end = names.end(content.text, cased, tokens, at);
             if let Some(end) = end {
                 let part = Part {
                     turn,
@@ -149,8 +150,13 @@ impl Names {
     }
 
     /// Where the name ends that starts at a token.
-    fn end(&self, text: &str, tokens: &[Token], at: usize) -> Option<usize> {
+    fn end(&self, text: &str, cased: bool, tokens: &[Token], at: usize) -> Option<usize> {
         let raw = &text[tokens[at].start..tokens[at].end];
+        let capital = raw.starts_with(char::is_uppercase);
+        // In a text with capitals, a name has one.
+        if cased && !capital {
+            return None;
+        }
         let lower = raw.to_lowercase();
         let several = self.several.get(&lower);
         let single = self.single.contains(&lower);
@@ -161,12 +167,9 @@ impl Names {
             let end = tokens[at].start + name.len();
             let said = text.get(tokens[at].start..end)?;
             let last = tokens[at..].partition_point(|token| token.end <= end) + at;
-            let capital = said.starts_with(char::is_uppercase) || raw == lower;
-            (said.to_lowercase() == *name && capital && tokens.get(last - 1)?.end == end)
-                .then_some(last)
+            (said.to_lowercase() == *name && tokens.get(last - 1)?.end == end).then_some(last)
         });
-        let capital = raw.starts_with(char::is_uppercase) || !text.contains(char::is_uppercase);
-        whole.max().or((single && capital).then_some(at + 1))
+        whole.max().or(single.then_some(at + 1))
     }
 }
 

@@ -126,7 +126,10 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
             && !words::is_given_name(&word)
             && !words::is_given_word(&word)
             && rest.trim_start().starts_with(char::is_uppercase);
-        if (article || title || lead || greeting || asked) && first.len() < named.len() {
+        let acronym = first.chars().all(char::is_uppercase)
+            && words::is_no_name(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
+        if (article || title || lead || greeting || asked || acronym) && first.len() < named.len() {
             named = &named[first.len()..];
         }
         start += before - named.len();
@@ -312,7 +315,8 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         let address = entity_type == types::PERSON && named.contains('@');
         // "Mit freundlichen Grüßen"
         let small = |word: &str| {
-            word.starts_with(char::is_lowercase) && word.chars().count() >= SHORTEST_SMALL
+            let long = word.chars().count() >= SHORTEST_SMALL;
+            word.starts_with(char::is_lowercase) && (long || matches!(word, "und" | "ich" | "que"))
         };
         let sentence = cased && entity_type == types::PERSON && named.split(' ').any(small);
         // "Continental Breakfast", "Gold Member": words in capitals are no name.

@@ -8,7 +8,7 @@ const ENDS: &[&str] = &[
     "corp", "pharm", "pharma", "lux", "flex", "max", "sys", "labs", "hub", "ify", "bank", "pay",
     "scale", "wise", "trade", "shop", "mart", "chem", "plex", "gram", "graph", "space", "verse",
     "stack", "base", "cast", "path", "wave", "loop", "tronic", "tronics", "onics", "logic",
-    "logix", "matic", "ium", "ox",
+    "logix", "matic", "ium", "ox", "mark",
 ];
 
 /// What names of people and places end with that are two words, too: `Hazelwood`.

@@ -40,7 +40,11 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
         return;
     }
     let partners = partners_end(strand, at);
-    let end = partners.unwrap_or_else(|| capitals(strand, at));
+    let mut end = partners.unwrap_or_else(|| capitals(strand, at));
+    // "Dear Qorvia Support"
+    while end > at + 1 && is_trailing(strand.lower(end - 1)) {
+        end -= 1;
+    }
     if end == at || strand.raw(end).starts_with(|c: char| c.is_ascii_digit()) {
         return;
     }
@@ -51,7 +55,8 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
             None => return,
         },
     };
-    let evidence = before(strand, at) + behind(strand, at..end);
+    let kind = looks == Look::Several && super::is_kind(strand.lower(end - 1));
+    let evidence = before(strand, at) + behind(strand, at..end) + u8::from(kind);
     let needed = match looks {
         Look::Unknown | Look::Partners => HINT,
         Look::Several | Look::Surname => SAID,
@@ -103,6 +108,7 @@ fn opens_name(strand: &Strand<'_>, at: usize) -> bool {
         " " => {
             let lower = strand.lower(at - 1);
             is_stop(lower)
+                || is_kind_noun(lower)
                 || (starts_sentence(strand, at - 1)
                     && words::is_english(lower)
                     && !words::is_given_word(lower))
@@ -175,7 +181,7 @@ fn before(strand: &Strand<'_>, start: usize) -> u8 {
             "complaint" | "lawsuit" | "claim" | "case" | "suit" | "action" | "complaints"
         )),
         "about" => u8::from(matches!(head, "complaint" | "complain" | "complaining")),
-        "via" | "through" => 1,
+        "via" | "through" => HINT + u8::from(is_holding_with(strand, at - 1)),
         "between" => 2 * u8::from(is_party(head)),
         _ => 0,
     };
@@ -205,7 +211,7 @@ fn from_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
     } else {
         head
     };
-    if is_supply(verb) || (!object && is_role(head)) {
+    if is_supply(verb) || (!object && (is_role(head) || is_party(head))) {
         SAID
     } else {
         u8::from(is_person(strand, preposition))
@@ -215,6 +221,9 @@ fn from_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
 /// `payable to Qorvia`, `switched from Telora to Qorvia`.
 fn to_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
     const LONGEST_SWITCH: usize = 6;
+    // "moved my pension from Ellerton to Nestwise"
+    let moved = (preposition.saturating_sub(LONGEST_SWITCH)..preposition)
+        .any(|at| strand.lower(at + 1) == "from" && is_party(strand.lower(at)));
     let switched = (preposition.saturating_sub(LONGEST_SWITCH)..preposition).any(|at| {
         matches!(
             strand.lower(at),
@@ -233,7 +242,7 @@ fn to_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
             | "switch"
             | "outsourced"
     );
-    SAID * u8::from(switched || paid) + u8::from(head == "belongs")
+    SAID * u8::from(switched || paid || moved) + u8::from(head == "belongs")
 }
 
 /// `the takeover of Lanvert by Orlane`.
@@ -263,6 +272,11 @@ fn noun(strand: &Strand<'_>, start: usize) -> u8 {
         "joined" | "joining" | "join" => SAID,
         "sued" | "leave" | "flew" | "fly" | "flying" | "cancel" | "cancelled" | "canceled"
         | "cancelling" | "leaving" | "quit" | "versus" | "vs" => HINT,
+        "based" if strand.gap(start - 1) == "-" => SAID,
+        "left" => {
+            let next = strand.lower(capitals(strand, start));
+            u8::from(matches!(next, "in" | "to" | "after" | "last" | "because"))
+        }
         "acquired" | "acquire" | "acquiring" | "founded" | "sue" | "suing" => SAID,
         _ => 0,
     }
@@ -354,6 +368,13 @@ fn behind(strand: &Strand<'_>, at: Range<usize>) -> u8 {
     if charged || is_doing(strand, end) || (is && is_explained(strand, end + 1)) {
         return SAID;
     }
+    let letter = verb == "sent"
+        && matches!(next, "me" | "us")
+        && matches!(ahead(strand, end, 2), "a" | "an" | "the" | "my" | "another")
+        && is_supply(ahead(strand, end, 3));
+    if letter {
+        return SAID;
+    }
     owned(strand, &at) + its(strand, end).max(u8::from(acted(verb) && to_whom))
 }
 
@@ -420,6 +441,31 @@ fn is_doing(strand: &Strand<'_>, end: usize) -> bool {
     }
 }
 
+/// What stands behind a name in capitals and is no part of it.
+fn is_trailing(lower: &str) -> bool {
+    matches!(
+        lower,
+        "team"
+            | "support"
+            | "account"
+            | "customer"
+            | "app"
+            | "website"
+            | "order"
+            | "invoice"
+            | "membership"
+            | "subscription"
+            | "card"
+            | "helpline"
+            | "technician"
+            | "representative"
+            | "employee"
+            | "staff"
+            | "newsletter"
+            | "customers"
+    )
+}
+
 /// `the Qorvia technician`, `Qorvia shares`.
 fn owned(strand: &Strand<'_>, at: &Range<usize>) -> u8 {
     let thing = strand.lower(at.end);
@@ -438,6 +484,7 @@ fn its(strand: &Strand<'_>, end: usize) -> u8 {
     for by in 0..LONGEST_ITS {
         match ahead(strand, end, by) {
             "its" if by > 0 => return HINT,
+            "and" | "but" if by == 0 && ahead(strand, end, 1) == "they" => return HINT,
             "" | "and" | "but" | "that" | "which" | "when" | "because" => return 0,
             _ => {}
         }

@@ -64,7 +64,9 @@ word_sets! {
         agency bank charity subsidiary rival distributor bookmaker brewer automaker carmaker \
         drugmaker chipmaker watchmaker lender landlord builder developer conglomerate consultancy \
         nonprofit ngo cooperative fintech marketplace merchant client operator reseller \
-        streamer airliner courier";
+        streamer airliner courier rivals companies banks airlines retailers suppliers firms startups \
+        competitors carmakers chipmakers insurers carriers brands providers vendors lenders chains \
+        drugmakers operators newcomer unicorn";
 
     /// What companies have, behind their name.
     is_business: "technician technicians website app account store stores shop shops branch employee \
@@ -73,7 +75,15 @@ word_sets! {
         customers customer staff support shares headquarters office login gift voucher \
         newsletter loyalty server servers software subsidiary spokesperson spokesman \
         spokeswoman ceo executives executive factory bill refund outage \
-        downtime dashboard api integration licence license platform router modem install";
+        downtime dashboard api integration licence license platform router modem install merger acquisition";
+
+    /// What a company has, and a person has not: `Qorvia's new plant`.
+    is_companys: "ceo cfo cto coo spokesman spokeswoman spokesperson headquarters shares \
+        shareholders stock portal website servers server employees chairman subsidiary factory \
+        factories profits earnings revenue management warehouse plant plants prices software app \
+        products services fees network board investors offices rivals competitors customers workers \
+        brand merger acquisition takeover ipo platform tariffs helpline branches stores terminals \
+        turbines terms premiums policyholders subscribers drivers couriers engineers flagship";
 
     /// What one does at people and things, not at companies.
     is_gaze: "look looks looked looking laugh laughs laughed laughing shout shouted shouting yell \

@@ -189,7 +189,8 @@ fn asks(conversation: &Conversation<'_>, token: usize) -> bool {
         word(0),
         "insured" | "insurance" | "bank" | "booked" | "book" | "employed" | "work" | "working"
     ) && matches!(word(1), "with" | "by" | "for");
-    let named = word(0) == "name" && word(1) == "of" && kind(word(3));
+    let company = kind(word(0)) && word(1) == "name";
+    let named = company || word(0) == "name" && word(1) == "of" && kind(word(3));
     which || yours || who || named
 }
 

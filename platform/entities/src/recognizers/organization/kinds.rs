@@ -235,7 +235,7 @@ fn leads(strand: &Strand<'_>, at: usize) -> bool {
         return is_capital(strand.raw(at))
             && !is_stop(lower)
             && !group
-            && !starts_sentence(strand, at)
+            && (!starts_sentence(strand, at) || strand.gap(at) == ": ")
             && strand.raw(at).chars().count() > 1;
     }
     matches!(
