@@ -4,6 +4,7 @@
 use foldhash::{HashMap, HashSet};
 
 use crate::entity::{Candidate, Part, score, types};
+use crate::recognizers;
 use crate::text::{Conversation, Token};
 use crate::words;
 
@@ -128,8 +129,15 @@ impl Names {
                     same.push(candidate.value.clone());
                 }
             }
-            if names_company(first) && !people.contains(first) {
-                names.single.insert(first.to_owned());
+            // "Bäckerei Fischer GmbH" is Fischer.
+            let kind = recognizers::is_kind_before(first);
+            let own = candidate
+                .value
+                .split(' ')
+                .nth(usize::from(kind))
+                .unwrap_or("");
+            if names_company(own) && !people.contains(own) {
+                names.single.insert(own.to_owned());
             }
         }
         names

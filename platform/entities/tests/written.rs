@@ -92,7 +92,7 @@ fn people_are_told_by_what_only_people_do_and_have() {
         "{PERSON:Ingunn}: \"Who is it?\"",
         "What's your last name? {PERSON:Trevisan}.",
         "we had {PERSON:brittany kowalska} on the line",
-        "The company lives by its work, and Acme's prices are high.",
+        "The company lives by its work, and {ORGANIZATION:Acme}'s prices are high.",
     ]);
 }
 

@@ -55,7 +55,14 @@ fn find_codes(scene: &Scene<'_>, found: &mut Found) {
             };
             if told && !run.is_count(strand) && !run.is_year(strand) {
                 let (at, value) = (run.at(), run.chars());
-                found.add(strand, at, types::PASSWORD, value, score::CONTEXT);
+                let mut parts = strand.parts(at.clone());
+                if let [part] = parts.as_mut_slice()
+                    && at.len() == 1
+                {
+                    let text = scene.conversation.turns[part.turn].text;
+                    part.end = written_end(text, part.start, part.end);
+                }
+                found.add_parts(parts, types::PASSWORD, value, score::CONTEXT);
             }
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn find(reading: &Reading<'_>, found: &mut Found) {
             add(strand, at, end, score::FORM, found);
         } else if let Some(end) = past(strand, at).or_else(|| noon(strand, at)) {
             add(strand, at, end, score::CONTEXT, found);
-        } else if is_month(strand, at) {
+        } else if is_month(strand, at) || is_short_day(strand, at) {
             add(strand, at, at + 1, score::MODEL + 0.01, found);
         }
     }
@@ -144,6 +144,19 @@ fn noon(strand: &Strand<'_>, at: usize) -> Option<usize> {
             "at" | "before" | "after" | "by" | "until" | "till" | "around"
         );
     (matches!(strand.lower(at), "noon" | "midnight") && led).then_some(at + 1)
+}
+
+/// `call back Thurs`: a day as it is shortened in notes.
+fn is_short_day(strand: &Strand<'_>, at: usize) -> bool {
+    matches!(
+        strand.raw(at),
+        "Mon" | "Tue" | "Tues" | "Wed" | "Thu" | "Thur" | "Thurs" | "Fri" | "Sat" | "Sun"
+    ) && strand.gap(at) == " "
+        && matches!(
+            strand.lower_before(at),
+            "on" | "back" | "next" | "last" | "by" | "until" | "till" | "this" | "from" | "since"
+        )
+        && !strand.raw(at + 1).starts_with(char::is_uppercase)
 }
 
 /// `in October`: a month that is no word, or where nothing but a month can stand.

@@ -1,7 +1,7 @@
 //! Words for kinds of institutions and businesses.
 
 /// Kinds that stand before the name.
-pub(super) fn is_lead(lower: &str) -> bool {
+pub(crate) fn is_lead(lower: &str) -> bool {
     matches!(
         lower,
         "stichting"

@@ -27,6 +27,7 @@ mod look;
 mod signature;
 mod told;
 
+pub(crate) use kind_words::is_lead as is_kind_before;
 pub(super) use kinds::is_kind;
 
 use super::{Found, Scene};

@@ -10,7 +10,7 @@ mod told;
 use std::ops::Range;
 
 use cues::{CUES_BY_WORD, Strength};
-use told::{aged, doer, enumerated, with_initial};
+use told::{aged, behind_initial, doer, enumerated, with_initial};
 
 use super::{Found, Reading, Scene, organization};
 use crate::context::{Distance, Topic};
@@ -36,6 +36,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             aged(strand, at, found);
             enumerated(strand, at, found);
             with_initial(strand, at, found);
+            behind_initial(strand, at, found);
             placed::find(strand, at, found);
             if strand.starts_turn(at) || strand.gap(at).contains('?') {
                 in_answer(scene, strand, at, found);

@@ -29,7 +29,7 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
         || strand
             .gap(end)
             .contains(['\n', ',', '/', '(', '|', ';', '<', '.']);
-    if end == start || !closes || !is_person(strand, start, end) {
+    if end == start || !closes || !is_person(strand, start, end, signed) {
         return;
     }
     let several = end - start > 1;
@@ -58,13 +58,16 @@ fn name_end(strand: &Strand<'_>, start: usize) -> usize {
 
 /// Whether words in capitals may be a name of people: some word is no word, and none is a kind of
 /// company.
-fn is_person(strand: &Strand<'_>, start: usize, end: usize) -> bool {
+fn is_person(strand: &Strand<'_>, start: usize, end: usize, signed: bool) -> bool {
     let first = strand.lower_any(start);
     let given = words::is_given_name(&first) || words::is_given_word(&first);
     let unknown = (start..end).all(|at| {
         let lower = strand.lower_any(at);
         !words::is_english(&lower) || words::is_word_and_name(&lower)
     });
+    // "Saga Ekström" under a letter.
+    let last = strand.lower_any(end - 1);
+    let family = signed && end - start > 1 && !words::is_english(&last);
     let company = (start..end).any(|at| {
         let lower = strand.lower_any(at);
         words::is_company(&lower)
@@ -76,7 +79,11 @@ fn is_person(strand: &Strand<'_>, start: usize, end: usize) -> bool {
             )
     });
     let place = (start..end).all(|at| words::is_place(&strand.lower_any(at)));
-    end - start <= LONGEST && (given || unknown) && !company && !place && !words::is_common(&first)
+    end - start <= LONGEST
+        && (given || unknown || family)
+        && !company
+        && !place
+        && !words::is_common(&first)
 }
 
 /// Fields of forms that people's names are in.

@@ -111,6 +111,33 @@ pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
 }
 
+/// `H. Oyelowo`: a letter and a name that is no word.
+pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let letter = strand.raw(at);
+    let initial = letter.chars().count() == 1
+        && is_capital(letter)
+        && strand.gap(at + 1) == ". "
+        && !matches!(strand.gap(at), "." | "'" | "\u{2019}" | "-" | "&");
+    let before = at > 0 && strand.gap(at) == " " && is_capital(strand.raw(at - 1));
+    if !initial || before {
+        return;
+    }
+    let raw = strand.raw(at + 1);
+    let lower = strand.lower_any(at + 1);
+    let named = is_capital(raw)
+        && raw.chars().count() >= 3
+        && !raw.chars().all(char::is_uppercase)
+        && raw.chars().all(is_name_char)
+        && (words::is_surname(&lower) || !words::is_english(&lower))
+        && !words::is_place(&lower)
+        && !words::is_company(&lower)
+        && !words::is_no_name(&lower);
+    let goes_on = strand.gap(at + 2) == " " && is_capital(strand.raw(at + 2));
+    if named && !goes_on {
+        add(strand, at..at + 2, score::MODEL + 0.01, found);
+    }
+}
+
 /// What only people do.
 fn does(verb: &str) -> bool {
     matches!(
