@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::internet::is_tld;
+use super::internet::{is_tld, is_tld_behind_dot};
 use super::{Found, Reading, Scene};
 use crate::context::Topic;
 use crate::entity::{Part, score, types};
@@ -103,6 +103,9 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
     let mut name = String::new();
     let mut end = first;
     let mut labels = 0;
+    // Whether the last dot was said.
+    let mut said = false;
+    let is_top = |word: &str, said: bool| is_tld(word) || (said && is_tld_behind_dot(word));
     // Words up to the first dot: `example`, `acme widgets`, `E X A M P L E`.
     let spelled = |at: usize| strand.raw(at).chars().count() == 1;
     while end < strand.len() && !dot_before(strand, end, first) {
@@ -114,8 +117,9 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         name.push_str(&text_at(reading, &mut end));
     }
     while end < strand.len() && dot_before(strand, end, first) {
-        let label = end + usize::from(strand.lower(end) == "dot");
-        if label >= strand.len() || (labels > 0 && !is_tld(strand.lower(label))) {
+        said = strand.lower(end) == "dot";
+        let label = end + usize::from(said);
+        if label >= strand.len() || (labels > 0 && !is_top(strand.lower(label), said)) {
             break;
         }
         name.push('.');
@@ -124,7 +128,7 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         labels += 1;
     }
     let last = name.rsplit('.').next()?;
-    if labels > 0 && name.len() > last.len() + 1 && is_tld(last) {
+    if labels > 0 && name.len() > last.len() + 1 && is_top(last, said) {
         return Some((end, name));
     }
     // `at gmail`, `at example com`.

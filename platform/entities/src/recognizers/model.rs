@@ -138,14 +138,15 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         }
     }
     named = named.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.' && c != ')');
-    // What goes on behind the name: "Thorsø to"
-    for word in [
-        " to", " and", " of", " at", " in", " for", " from", " is", " says",
-    ] {
-        named = named.strip_suffix(word).unwrap_or(named);
-    }
     for possessive in ["'s", "\u{2019}s"] {
         named = named.strip_suffix(possessive).unwrap_or(named);
+    }
+    // What goes on behind the name: "Thorsø to"
+    for word in [
+        " to", " and", " of", " at", " in", " for", " from", " is", " says", " that", " he",
+        " she", " who", " on", " about", " so", " but", " here",
+    ] {
+        named = named.strip_suffix(word).unwrap_or(named);
     }
     if entity.label == Label::Person {
         named = named.trim_end_matches(|c: char| !c.is_alphanumeric());
@@ -332,7 +333,8 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
             && !words.iter().any(kind);
         return !said && !address && !plain && !no_place && !sentence;
     };
-    if words::is_no_name(word) {
+    let acronym = entity_type == types::PERSON && words::is_acronym(word);
+    if acronym || words::is_no_name(word) {
         return false;
     }
     let english = words::is_english(word);

@@ -75,6 +75,7 @@ const CUES: &[(&[&str], Strength)] = &[
     (&["tell"], Strength::Named),
     (&["told"], Strength::Named),
     (&["ask"], Strength::Named),
+    (&["ask", "for"], Strength::Named),
     (&["asked"], Strength::Named),
     (&["call"], Strength::Named),
     (&["met"], Strength::Named),

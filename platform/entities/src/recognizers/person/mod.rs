@@ -74,7 +74,13 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
     // Without capitals, a word behind a cue that is no word of English is a name.
     let uncased = !strand.is_cased(at)
         && (title || words::is_given_name(&lower) || !words::is_english(&lower));
-    let any_case = strength == Strength::Strong || (uncased && strength != Strength::Faint);
+    // "the account is under szymon kowalczyk": two words that are none.
+    let two = uncased
+        && !strand.is_cased(at)
+        && strand.gap(at + 1) == " "
+        && [at, at + 1].into_iter().all(|at| is_unknown(strand, at));
+    let any_case =
+        strength == Strength::Strong || (uncased && (strength != Strength::Faint || two));
     let Some(end) = name(strand, at, any_case) else {
         return;
     };
@@ -90,7 +96,7 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
             (given || word || (unknown && !place), score::MODEL + 0.02)
         }
         Strength::Faint => (
-            given || (sure && is_likely_pair(strand, at..end)),
+            given || (sure && (two || is_likely_pair(strand, at..end))),
             score::LOOKS,
         ),
     };
@@ -206,7 +212,9 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
             && next_capital
             && !words::is_common(strand.lower(at + 1)));
     let fits = |raw: &str| raw.chars().count() >= 2 && raw.chars().all(is_name_char);
-    if !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
+    // "the MAC address"
+    let acronym = first.chars().all(char::is_uppercase) && words::is_acronym(lower);
+    if acronym || !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
         return None;
     }
     let mut end = at + 1;
@@ -223,7 +231,13 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
             break;
         }
         let unit = is_unit(lower) && strand.raw(next).starts_with(|c: char| c.is_ascii_digit());
-        let word = fits(raw) && (is_capital(raw) || !capital) && !words::is_common(lower) && !unit;
+        // "my boss henrietta signed it"
+        let verb = !capital && lower.ends_with("ed") && words::is_english(lower);
+        let word = fits(raw)
+            && (is_capital(raw) || !capital)
+            && !words::is_common(lower)
+            && !unit
+            && !verb;
         if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
             break;
         }
@@ -241,6 +255,20 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
     }
     let company = (at..=end).any(|at| words::is_company(strand.lower(at)) && strand.gap(at) == " ");
     (!company).then_some(end)
+}
+
+/// Whether a word is none, nor a place, a company's kind or a number.
+fn is_unknown(strand: &Strand<'_>, at: usize) -> bool {
+    let lower = strand.lower_any(at);
+    lower.chars().count() > 3
+        && lower.chars().all(is_name_char)
+        && !words::is_english(&lower)
+        && !words::is_common(&lower)
+        && !words::is_place(&lower)
+        && !words::is_no_name(&lower)
+        && !words::is_company(&lower)
+        && !organization::is_kind(&lower)
+        && words::number_word(&lower).is_none()
 }
 
 /// What of a building is numbered; behind a name it begins an address.

@@ -11,6 +11,10 @@ use crate::words;
 pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let verb = strand.gap(at + 1) == " "
         && (does(strand.lower(at + 1)) || strand.says(at + 1, &["is", "from"]));
+    let colleague = strand.gap(at + 1) == " "
+        && strand.lower(at + 1) == "from"
+        && is_department(strand.lower(at + 2));
+    let verb = verb || colleague;
     // Ann: "Who are you?"
     let speech = strand
         .gap(at + 1)
@@ -40,7 +44,12 @@ pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let alone = strand.gap(at) != " " || !is_capital(strand.raw(at.wrapping_sub(1)));
     let article = matches!(strand.lower_before(at), "the" | "a" | "an");
     let capitals = raw.chars().count() > 3 && raw.chars().all(char::is_uppercase);
-    if unknown && alone && !article && !capitals && name(strand, at, false) == Some(at + 1) {
+    if unknown
+        && alone
+        && !article
+        && !capitals
+        && name(strand, at, colleague && !strand.is_cased(at)) == Some(at + 1)
+    {
         add(strand, at..at + 1, score::MODEL + 0.03, found);
     }
 }
@@ -136,6 +145,26 @@ pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) 
     if named && !goes_on {
         add(strand, at..at + 2, score::MODEL + 0.01, found);
     }
+}
+
+/// Where in a company somebody is: `Thandiwe from billing`.
+fn is_department(lower: &str) -> bool {
+    matches!(
+        lower,
+        "billing"
+            | "accounts"
+            | "accounting"
+            | "sales"
+            | "marketing"
+            | "hr"
+            | "finance"
+            | "claims"
+            | "legal"
+            | "payroll"
+            | "procurement"
+            | "reception"
+            | "engineering"
+    )
 }
 
 /// What only people do.
