@@ -7,7 +7,7 @@
 /// Sets of words, each with the question whether it has one.
 macro_rules! word_sets {
     ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
-        $($(#[doc = $doc])* pub(super) fn $name(lower: &str) -> bool {
+        $($(#[doc = $doc])* pub(in crate::recognizers::organization) fn $name(lower: &str) -> bool {
             static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
                 std::sync::LazyLock::new(|| $words.split_whitespace().collect());
             SET.contains(lower)
@@ -16,7 +16,6 @@ macro_rules! word_sets {
 }
 
 mod around;
-mod around_words;
 mod cues;
 mod fields;
 mod form;

@@ -1,7 +1,7 @@
 //! Companies and institutions by what is told of them: `Acme charged me twice`, `Acme's chief
 //! executive`, `this is Jane from Acme`.
 
-use super::around_words::is_companys;
+use super::around::said::is_companys;
 use super::cues::{Cue, LONGEST_SAID, behind_cue, is_function_word};
 use super::{LONGEST_NAME, add, is_capital, is_joining, is_stop, starts_sentence};
 use crate::entity::score;

@@ -1,4 +1,4 @@
-//! The words that tell of companies, for [`super::around`].
+//! The words that tell of companies.
 
 word_sets! {
     /// Who is sent by a company, or speaks for it, and who is nobody in particular at one.
