@@ -5,7 +5,7 @@ use foldhash::{HashMap, HashSet};
 
 use crate::entity::{Candidate, Part, score, types};
 use crate::recognizers;
-use crate::text::{Conversation, Token};
+use crate::text::{Conversation, Token, TurnText};
 use crate::words;
 
 /// A claim that is this sure says what the name is elsewhere, too.
@@ -36,10 +36,9 @@ pub(crate) fn find_again(conversation: &Conversation<'_>, candidates: &mut Vec<C
     }
     for (turn, content) in conversation.turns.iter().enumerate() {
         let tokens = &conversation.tokens[content.tokens.clone()];
-        let cased = content.text.contains(char::is_uppercase);
         let mut at = 0;
         while at < tokens.len() {
-            let end = names.end(content.text, cased, tokens, at);
+            let end = names.end(content, tokens, at);
             if let Some(end) = end {
                 let part = Part {
                     turn,
@@ -158,11 +157,12 @@ impl Names {
     }
 
     /// Where the name ends that starts at a token.
-    fn end(&self, text: &str, cased: bool, tokens: &[Token], at: usize) -> Option<usize> {
+    fn end(&self, content: &TurnText<'_>, tokens: &[Token], at: usize) -> Option<usize> {
+        let text = content.text;
         let raw = &text[tokens[at].start..tokens[at].end];
         let capital = raw.starts_with(char::is_uppercase);
         // In a text with capitals, a name has one.
-        if cased && !capital {
+        if content.cased && !capital {
             return None;
         }
         let lower = raw.to_lowercase();

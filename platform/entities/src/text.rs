@@ -37,7 +37,7 @@ pub(crate) struct TurnText<'t> {
     /// Which of the conversation's tokens are this turn's.
     pub(crate) tokens: Range<usize>,
     /// Whether there is a capital letter in it: a recognizer of speech may write none.
-    cased: bool,
+    pub(crate) cased: bool,
     /// Nothing but fillers and agreement.
     pub(crate) backchannel: bool,
     /// Nothing but fillers and numbers.

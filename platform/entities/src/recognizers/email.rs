@@ -16,6 +16,9 @@ const LONGEST_LOCAL: usize = 40;
 /// The name of a domain has at most this many words before its first dot.
 const LONGEST_NAME: usize = 3;
 
+/// A domain has at most this many labels behind its first dot.
+const MOST_LABELS: usize = 6;
+
 /// The longest part before and behind the sign, in bytes (RFC 5321).
 const LONGEST_WRITTEN: usize = 255;
 
@@ -114,9 +117,14 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         if !plain || !clean || end - first > LONGEST_LOCAL {
             break;
         }
-        name.push_str(&text_at(reading, &mut end));
+        if end > first && matches!(strand.lower(end), "hyphen" | "dash") {
+            name.push('-');
+            end += 1;
+        } else {
+            name.push_str(&text_at(reading, &mut end));
+        }
     }
-    while end < strand.len() && dot_before(strand, end, first) {
+    while end < strand.len() && labels < MOST_LABELS && dot_before(strand, end, first) {
         said = strand.lower(end) == "dot";
         let label = end + usize::from(said);
         if label >= strand.len() || (labels > 0 && !is_top(strand.lower(label), said)) {

@@ -164,6 +164,8 @@ fn dotted(reading: &Reading<'_>) -> Vec<Group> {
     groups
 }
 
+/// A domain that is said, and what is said behind it, have at most this many words each.
+const LONGEST_NAME: usize = 12;
 /// A name between "www dot" and the last dot has at most this many words.
 const LONGEST_SAID: usize = 5;
 
@@ -174,7 +176,7 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
             continue;
         }
         let mut start = at - 2;
-        while start >= 2 && strand.lower(start - 1) == "dot" {
+        while start >= 2 && at - start < LONGEST_NAME && strand.lower(start - 1) == "dot" {
             start -= 2;
         }
         // "www dot pinebrook credit union dot org"
@@ -185,7 +187,7 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
             start = if joined { www } else { start };
         }
         let mut end = at + 1;
-        while strand.lower(end) == "slash" && end + 1 < strand.len() {
+        while strand.lower(end) == "slash" && end - at < LONGEST_NAME && end + 1 < strand.len() {
             end += 2;
         }
         let value = (start..end).map(|at| match strand.lower(at) {

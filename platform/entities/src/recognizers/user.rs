@@ -88,8 +88,7 @@ fn find_accounts(conversation: &Conversation<'_>, found: &mut Found) {
             || words::is_surname(lower)
             || words::is_place(lower)
             || words::is_company(lower);
-        let told = (linked && content.text.contains(char::is_uppercase))
-            || is_done_to(conversation.lower(name + 1));
+        let told = (linked && content.cased) || is_done_to(conversation.lower(name + 1));
         let tied = (at + 1..=name).all(|at| gap(at) == " ");
         if tied && small && !word && (told || coded) {
             name_at(conversation, token.turn, name, found);
