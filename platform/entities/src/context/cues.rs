@@ -40,7 +40,7 @@ const CUES: &[(Topic, &str)] = &[
     ),
     (
         Topic::Cvv,
-        "cvv,cvc,c v v,c v c,security code,three digit,three digits,3 digit,card verification,\
+        "cvv,cvc,c v v,c v c,security code,three digit,3 digit,card verification,\
          three digits on the back,number on the back,on the back,cvv number,three numbers on the back",
     ),
     (

@@ -1,9 +1,8 @@
 //! US bank accounts and routing numbers.
 
-use super::{Found, Reading, Scene};
+use super::{Found, Scene};
 use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
-use crate::runs::Run;
 
 /// An account is a bank's if a bank is spoken of within so many words.
 const BANK_TALK: usize = 150;
@@ -12,16 +11,6 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         for run in &reading.digits {
             let at = run.at();
-            if let Some(score) = behind_account(scene, reading, run) {
-                found.add(
-                    &reading.strand,
-                    at,
-                    types::US_BANK_NUMBER,
-                    run.chars(),
-                    score,
-                );
-                continue;
-            }
             let Some((topic, distance)) = scene.context.topic(&reading.strand, &at) else {
                 continue;
             };
@@ -45,26 +34,6 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             }
         }
     }
-}
-
-/// `account 4471902836, routing …`, `account 0029918374 at Keystone Bank`: the number right behind
-/// the word, where a bank is spoken of right behind it.
-fn behind_account(scene: &Scene<'_>, reading: &Reading<'_>, run: &Run) -> Option<f32> {
-    const BEHIND: usize = 8;
-    let (strand, at) = (&reading.strand, run.at());
-    let account = strand.lower_before(at.start) == "account"
-        && matches!(strand.gap(at.start), " " | ": " | " #")
-        && (8..=17).contains(&run.len());
-    let token = *strand.tokens.get(at.end)?;
-    let bank = || {
-        let names = (at.end..strand.len().min(at.end + BEHIND))
-            .any(|at| matches!(strand.lower(at), "bank" | "union" | "routing"));
-        names
-            || scene
-                .context
-                .mentioned(token, BEHIND, &[Topic::Bank, Topic::Routing])
-    };
-    (account && bank()).then_some(score::CONTEXT + 0.01)
 }
 
 /// The check digit of a routing number: weights 3, 7, 1.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::internet::{is_tld, is_tld_behind_dot};
+use super::internet::is_tld;
 use super::{Found, Reading, Scene};
 use crate::context::Topic;
 use crate::entity::{Part, score, types};
@@ -108,7 +108,7 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
     let mut labels = 0;
     // Whether the last dot was said.
     let mut said = false;
-    let is_top = |word: &str, said: bool| is_tld(word) || (said && is_tld_behind_dot(word));
+    let is_top = |word: &str, said: bool| is_tld(word) || (said && is_country(word));
     // Words up to the first dot: `example`, `acme widgets`, `E X A M P L E`.
     let spelled = |at: usize| strand.raw(at).chars().count() == 1;
     while end < strand.len() && !dot_before(strand, end, first) {
@@ -153,6 +153,47 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         return (asked || provider).then_some((first + 1 + com, value));
     }
     None
+}
+
+/// Whether a word, in lower case, is the top-level domain of a country, where a dot is said before
+/// it: some are words.
+fn is_country(word: &str) -> bool {
+    matches!(
+        word,
+        "au" | "nz"
+            | "ie"
+            | "nl"
+            | "ch"
+            | "es"
+            | "pt"
+            | "pl"
+            | "cz"
+            | "dk"
+            | "se"
+            | "fi"
+            | "jp"
+            | "cn"
+            | "kr"
+            | "br"
+            | "mx"
+            | "za"
+            | "ng"
+            | "ke"
+            | "tr"
+            | "ua"
+            | "gr"
+            | "hu"
+            | "ro"
+            | "sk"
+            | "sg"
+            | "hk"
+            | "ae"
+            | "it"
+            | "in"
+            | "no"
+            | "be"
+            | "at"
+    )
 }
 
 /// Whether there is a dot, written or said, before the word at a position, or it is the word.

@@ -164,30 +164,18 @@ fn dotted(reading: &Reading<'_>) -> Vec<Group> {
     groups
 }
 
-/// A domain that is said, and what is said behind it, have at most this many words each.
-const LONGEST_NAME: usize = 12;
-/// A name between "www dot" and the last dot has at most this many words.
-const LONGEST_SAID: usize = 5;
-
 /// `www dot example dot com slash help`.
 fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
     for at in 2..strand.len() {
-        if strand.lower(at - 1) != "dot" || !is_tld_behind_dot(strand.lower(at)) {
+        if !is_tld(strand.lower(at)) || strand.lower(at - 1) != "dot" {
             continue;
         }
         let mut start = at - 2;
-        while start >= 2 && at - start < LONGEST_NAME && strand.lower(start - 1) == "dot" {
+        while start >= 2 && strand.lower(start - 1) == "dot" {
             start -= 2;
         }
-        // "www dot pinebrook credit union dot org"
-        let www = (start.saturating_sub(LONGEST_SAID)..start)
-            .find(|at| strand.lower(*at) == "www" && strand.lower(at + 1) == "dot");
-        if let Some(www) = www {
-            let joined = (www + 1..=start).all(|at| strand.gap(at) == " ");
-            start = if joined { www } else { start };
-        }
         let mut end = at + 1;
-        while strand.lower(end) == "slash" && end - at < LONGEST_NAME && end + 1 < strand.len() {
+        while strand.lower(end) == "slash" && end + 1 < strand.len() {
             end += 2;
         }
         let value = (start..end).map(|at| match strand.lower(at) {
@@ -223,45 +211,5 @@ pub(super) fn is_tld(word: &str) -> bool {
             | "app"
             | "dev"
             | "me"
-            | "au"
-            | "nz"
-            | "ie"
-            | "nl"
-            | "ch"
-            | "es"
-            | "pt"
-            | "pl"
-            | "cz"
-            | "dk"
-            | "se"
-            | "fi"
-            | "jp"
-            | "cn"
-            | "kr"
-            | "br"
-            | "mx"
-            | "za"
-            | "ng"
-            | "ke"
-            | "tr"
-            | "ua"
-            | "gr"
-            | "hu"
-            | "ro"
-            | "sk"
-            | "sg"
-            | "hk"
-            | "ae"
-            | "tv"
-            | "xyz"
     )
-}
-
-/// The same, where a dot is said before it: some countries' are words.
-pub(super) fn is_tld_behind_dot(word: &str) -> bool {
-    is_tld(word)
-        || matches!(
-            word,
-            "it" | "in" | "no" | "be" | "at" | "online" | "shop" | "store"
-        )
 }

@@ -55,14 +55,7 @@ fn find_codes(scene: &Scene<'_>, found: &mut Found) {
             };
             if told && !run.is_count(strand) && !run.is_year(strand) {
                 let (at, value) = (run.at(), run.chars());
-                let mut parts = strand.parts(at.clone());
-                if let [part] = parts.as_mut_slice()
-                    && at.len() == 1
-                {
-                    let text = scene.conversation.turns[part.turn].text;
-                    part.end = written_end(text, part.start, part.end);
-                }
-                found.add_parts(parts, types::PASSWORD, value, score::CONTEXT);
+                found.add(strand, at, types::PASSWORD, value, score::CONTEXT);
             }
         }
     }
@@ -159,33 +152,16 @@ fn is_said_of(lower: &str) -> bool {
     )
 }
 
-/// Where a password of one word ends that is written with signs: `Tr0ub4dor!Kite`.
-fn written_end(text: &str, start: usize, end: usize) -> usize {
-    let rest = &text[start..];
-    let longest = rest.char_indices().nth(LONGEST_WRITTEN);
-    let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
-    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let word = rest[..length].trim_end_matches([',', '.', ';', ')', '"', '\'', '?', '!', ':']);
-    let coded = word.bytes().any(|b| b.is_ascii_digit());
-    if coded && start + word.len() > end {
-        start + word.len()
-    } else {
-        end
-    }
-}
-
 fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
     let (first, last) = (
         conversation.tokens[at.start],
         conversation.tokens[at.end - 1],
     );
-    let said = conversation.turns[first.turn].text;
-    let end = written_end(said, last.start, last.end);
-    let text = &said[first.start..end];
+    let text = &conversation.turns[first.turn].text[first.start..last.end];
     let part = Part {
         turn: first.turn,
         start: first.start,
-        end,
+        end: last.end,
     };
     found.add_parts(
         vec![part],

@@ -12,14 +12,11 @@ use crate::words;
 const LONGEST_WRITTEN: usize = 128;
 /// A name that is read out has at most this many words.
 const LONGEST_SAID: usize = 10;
-/// Shorter words behind "account" are abbreviations.
-const SHORTEST: usize = 4;
 /// Behind the cue a question goes on for at most this many words: `… for the portal?`.
 const LONGEST_REST: usize = 4;
 
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     let conversation = scene.conversation;
-    find_accounts(conversation, found);
     for end in scene.context.ends_of(Topic::User) {
         let turn = end
             .checked_sub(1)
@@ -55,69 +52,6 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     }
 }
 
-/// `Account jsmith was locked`, `the account of mkowalski88 is`, `reset the password for tgreene`: a
-/// word in small letters that is none.
-fn find_accounts(conversation: &Conversation<'_>, found: &mut Found) {
-    for (at, token) in conversation.tokens.iter().enumerate() {
-        if !matches!(
-            conversation.lower(at),
-            "account" | "login" | "profile" | "password" | "pw" | "access" | "accounts"
-        ) {
-            continue;
-        }
-        let content = &conversation.turns[token.turn];
-        let linked = matches!(conversation.lower_of(at + 1), "of" | "for");
-        let account = matches!(conversation.lower(at), "account" | "login" | "profile");
-        let name = at + 1 + usize::from(linked);
-        if !content.tokens.contains(&(name + 1)) || !(linked || account) {
-            continue;
-        }
-        let (raw, lower) = (conversation.raw(name), conversation.lower(name));
-        let gap = |at: usize| {
-            &content.text[conversation.tokens[at - 1].end..conversation.tokens[at].start]
-        };
-        let coded = lower.bytes().any(|b| b.is_ascii_digit()) || matches!(gap(name + 1), "_" | ".");
-        let small = raw.chars().next().is_some_and(char::is_lowercase)
-            && raw.chars().count() >= SHORTEST
-            && raw
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let word = words::is_english(lower)
-            || words::is_common(lower)
-            || words::is_given_name(lower)
-            || words::is_surname(lower)
-            || words::is_place(lower)
-            || words::is_company(lower);
-        let told = (linked && content.cased) || is_done_to(conversation.lower(name + 1));
-        let tied = (at + 1..=name).all(|at| gap(at) == " ");
-        if tied && small && !word && (told || coded) {
-            name_at(conversation, token.turn, name, found);
-        }
-    }
-}
-
-/// What is said of accounts.
-fn is_done_to(lower: &str) -> bool {
-    matches!(
-        lower,
-        "was"
-            | "is"
-            | "has"
-            | "got"
-            | "cannot"
-            | "can"
-            | "needs"
-            | "keeps"
-            | "belongs"
-            | "does"
-            | "did"
-            | "will"
-            | "should"
-            | "gets"
-            | "had"
-    )
-}
-
 /// Whether the turn with the cue is a question that ends with it.
 fn asks(conversation: &Conversation<'_>, turn: usize, end: usize) -> bool {
     let content = &conversation.turns[turn];
@@ -137,7 +71,6 @@ fn name_at(conversation: &Conversation<'_>, turn: usize, at: usize, found: &mut 
     let content = &conversation.turns[turn];
     // Up to white space: "j.doe_84".
     let start = conversation.tokens[at].start;
-    let start = start - usize::from(content.text[..start].ends_with('@'));
     let rest = &content.text[start..];
     let longest = rest.char_indices().nth(LONGEST_WRITTEN);
     let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
@@ -176,7 +109,7 @@ fn said(conversation: &Conversation<'_>, limits: Range<usize>) -> Option<Range<u
         let before = conversation.tokens[at - 1].end;
         conversation.turns[token.turn].text[before..token.start]
             .chars()
-            .all(|c| matches!(c, ' ' | ',' | '-'))
+            .all(|c| c == ' ' || c == ',')
     };
     let letter = |at: usize| conversation.raw(at).chars().count() == 1;
     let number = |lower: &str| {

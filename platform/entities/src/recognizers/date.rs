@@ -1,8 +1,7 @@
 //! Calendar dates, dates of birth, and when a card expires.
 //!
-//! Not found on purpose: days that only the day of the call makes a date ("yesterday").
-
-mod part;
+//! Not found on purpose: times of the day, and days that only the day of the call makes a date
+//! ("yesterday", "on Thursday").
 
 use std::ops::Range;
 
@@ -24,13 +23,11 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         for index in 0..reading.numbers.len() {
             by_expiry(scene, reading, index, found);
             let date = dates.day_first(index).or_else(|| dates.numeric(index));
-            let date = date.or_else(|| dates.said_year(index));
             if let Some((at, value)) = date.or_else(|| dates.weekday(index)) {
                 add(scene, reading, at, value, found);
             }
         }
         times(reading, found);
-        part::find(reading, found);
         for run in &reading.digits {
             in_context(scene, reading, run, found);
         }
@@ -44,9 +41,6 @@ fn with_time(reading: &Reading<'_>, end: usize) -> usize {
     let gap = strand.gap(hour);
     let clock = matches!(gap, " " | ", " | "T" | "T ") || (hour > end && gap == " ");
     let two = |at: usize| strand.number(at) && (1..=2).contains(&strand.raw(at).len());
-    if clock && let Some(end) = part::clock(strand, hour).filter(|_| hour > end) {
-        return end;
-    }
     if !clock || !two(hour) || strand.gap(hour + 1) != ":" || !two(hour + 1) {
         return end;
     }
@@ -236,22 +230,6 @@ impl Dates<'_> {
             .then(|| (a.at.start..c.at.end, format!("{year}-{month:02}-{day:02}")))
     }
 
-    /// `since twenty nineteen`: a year that is said, where one is told.
-    fn said_year(&self, index: usize) -> Option<Date> {
-        let strand = &self.reading.strand;
-        let number = &self.reading.numbers[index];
-        let start = number.at.start;
-        let led = matches!(
-            strand.lower_before(start),
-            "in" | "since" | "until" | "from" | "of" | "like" | "around" | "about" | "back"
-        ) && !strand.starts_turn(start);
-        let (year, end) = self.year(start).filter(|_| led && !strand.number(start))?;
-        let plain = !words::is_unit(strand.lower(end)) && (1900..=2040).contains(&year);
-        // "two thousand" is a number of something.
-        let round = year % 1000 == 0;
-        (plain && !round).then(|| (start..end, year.to_string()))
-    }
-
     /// `Monday the 3rd`, `Tuesday, the fourteenth`.
     fn weekday(&self, index: usize) -> Option<Date> {
         let number = &self.reading.numbers[index];
@@ -266,15 +244,7 @@ impl Dates<'_> {
     fn with_weekday(&self, at: usize) -> usize {
         let strand = &self.reading.strand;
         let the = usize::from(at > 0 && strand.lower_before(at) == "the");
-        // "Fri, 8 Mar 2024"
-        let short = |day: usize| {
-            matches!(
-                strand.raw(day),
-                "Mon" | "Tue" | "Tues" | "Wed" | "Thu" | "Thurs" | "Fri" | "Sat" | "Sun"
-            ) && matches!(strand.gap(day + 1), ", " | " ")
-        };
         match (at - the).checked_sub(1) {
-            Some(before) if short(before) => before,
             Some(before) if words::is_weekday(strand.lower(before)) => before,
             _ => at,
         }
