@@ -172,6 +172,9 @@ fn is_request(lower: &str) -> bool {
             | "ring"
             | "remind"
             | "join"
+            | "okay"
+            | "ok"
+            | "yes"
             | "did"
             | "does"
             | "is"
@@ -302,6 +305,9 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         .split(|c: char| !c.is_alphanumeric())
         .filter(|w| !w.is_empty())
         .collect();
+    if words::is_no_name(&lower) {
+        return false;
+    }
     let common = |word: &&str| words::is_common(word) || words::is_backchannel(word);
     if entity_type == types::DATE_TIME {
         return is_date(&words);

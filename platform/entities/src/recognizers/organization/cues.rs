@@ -134,15 +134,17 @@ pub(super) fn behind_cue(strand: &Strand<'_>, at: usize, cue: Cue, found: &mut F
 
 /// Where surnames in a row end, as partners have them: `Fox, Hall and Mason`.
 pub(super) fn partners_end(strand: &Strand<'_>, start: usize) -> Option<usize> {
+    let cased = start < strand.len() && strand.is_cased(start);
     let name = |at: usize| {
         let raw = strand.raw(at);
         let lower = strand.lower_any(at);
-        is_capital(raw)
+        let name = words::is_surname(&lower) || words::is_given_name(&lower);
+        (is_capital(raw) || !cased)
             && raw.chars().count() > 1
             && raw.chars().all(char::is_alphabetic)
             && words::month(&lower).is_none()
             && !words::is_weekday(&lower)
-            && !words::is_place(&lower)
+            && (name || !words::is_place(&lower))
     };
     let row = strand.gap(start + 1) == ", "
         && matches!(strand.lower(start + 2), "and" | "y" | "e" | "et" | "und")
@@ -251,6 +253,10 @@ fn is_own(strand: &Strand<'_>, at: usize) -> bool {
 /// A name behind a cue, as a recognizer of speech without casing writes it. Behind a greeting any
 /// words are one, up to those that go on.
 pub(super) fn said(strand: &Strand<'_>, start: usize, greeting: bool, found: &mut Found) {
+    if let Some(end) = partners_end(strand, start) {
+        add(strand, start..end, score::CONTEXT, found);
+        return;
+    }
     let mut end = start;
     while end < strand.len() && end - start < LONGEST_SAID && is_said(strand, start, end) {
         end += 1;

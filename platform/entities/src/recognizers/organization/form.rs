@@ -16,7 +16,7 @@ use crate::words;
 static FORM: LazyLock<Regex> = LazyLock::new(|| {
     let forms = [
         r"Inc\.?|LLC|L\.L\.C\.|LLP|L\.P\.|Ltd\.?|Limited|PLC|plc|Corp\.?|Corporation|Incorporated|Co\.(?: KG(?:aA)?| OHG)?|Company|Pty(?: Ltd)?",
-        r"GmbH(?: & Co\.(?: KG(?:aA)?| OHG)?)?|AG(?: & Co\.(?: KG(?:aA)?| OHG)?)?|KGaA|KG|OHG(?:mbH)?|GbR|e\. ?G\.|e\. ?V\.|UG|Stiftung(?: & Co\.(?: KG(?:aA)?)?)?",
+        r"GmbH(?: & Co\.(?: KG(?:aA)?| OHG)?)?|AG(?: & Co\.(?: KG(?:aA)?| OHG)?)?|KGaA|KG|OHG(?: ?mbH)?|GbR|e\. ?G\.|e\. ?V\.|UG|Stiftung(?: & Co\.(?: KG(?:aA)?)?)?",
         r"S\.? ?A\.? ?R\.? ?L\.?|S\.A\.S\.?|SAS|SASU|EURL|S\.A\.U\.?|S\.A\.T\.?|S\.A\.D\.?|S\.A\.|SA|SNC|S\.N\.C\.|[Ss]\. ?[Rr]\. ?[Ll]\.|SRL|S\.p\.A\.|s\.p\.a\.|SPA|SpA|s\.n\.c\.|s\.a\.s\.",
         r"S\.L\.(?:L\.|N\.E\.?|P\.|U\.)?|S\.Coop\.|S\.Com\.|S\.C\.P\.?|S\. ?de R\. ?L\.|C\.V\.|Ltda\.?|Lda\.?|EIRELI|S/A|- ME|ME",
         r"\((?:Pty|Pvt|Private)\.?\) (?:Ltd\.?|Limited)|Pvt\.? (?:Ltd\.?|Limited)|K\.K\.|Co\.,? ?Ltd\.?|[&e]n? Zn\.|(?:&|en) Zonen|& Cie\.?|& Figli|& Fils|(?:&|und) S(?:ö|oe)hne|(?:&|e|y) Hijos|(?:&|og) S(?:ø|ö)nn?er",
@@ -160,7 +160,7 @@ fn is_word(form: &str) -> bool {
     let letters = letters.trim_end_matches('.');
     let abbreviation = matches!(
         letters.to_ascii_lowercase().as_str(),
-        "inc" | "ltd" | "corp" | "co" | "bros" | "ltda" | "lda" | "companyltd"
+        "inc" | "ltd" | "corp" | "co" | "bros" | "ltda" | "lda" | "companyltd" | "zn" | "cie"
     );
     form.ends_with('.') && !letters.contains('.') && !abbreviation
 }
@@ -182,7 +182,13 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
         || (at == form && gap.starts_with([' ', ',', '-']));
     let capital = word.starts_with(char::is_uppercase);
     let lower = word.to_lowercase();
-    let name = capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower);
+    // "Méndez y asociados S.L."
+    let partners = matches!(
+        word,
+        "asociados" | "figli" | "fils" | "associés" | "hijos" | "zonen"
+    );
+    let name =
+        partners || (capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower));
     let sentence = gap == ". " && word.chars().count() > 2;
     let parted = at < form && parts(text, tokens, at);
     let possessive =

@@ -224,5 +224,5 @@ word_sets! {
         wholesalers merchants traders exporters importers hauliers carriers shippers autohaus \
         automobiles dealership motoring outfitters supermarket supermarkets grocery grocers \
         market markets stores drugstore drugstores chemist chemists volksbank raiffeisenbank \
-        landesbank werke stadtwerke verlag logistik logistiek logistica transporte spedition";
+        landesbank werke stadtwerke groep gruppe grupp verlag logistik logistiek logistica transporte spedition";
 }

@@ -143,20 +143,24 @@ fn and_sons(strand: &Strand<'_>, and: usize, found: &mut Found) {
             && !words::is_place(&lower)
             && words::number_word(&lower).is_none()
     };
-    if and == 0 || strand.gap(and) != " " || strand.gap(and + 1) != " " || !surname(and - 1) {
+    if and == 0 || strand.gap(and) != " " || strand.gap(and + 1) != " " {
         return;
     }
+    let given = words::is_given_name(strand.lower(and - 1));
     let kin = matches!(
         strand.lower(and + 1),
         "sons" | "daughters" | "partners" | "associates" | "brothers" | "co" | "company"
     );
     let asked = and > 2
+        && surname(and - 1)
         && surname(and + 1)
         && (strand.says(and - 3, &["is", "this"])
             || strand.says(and - 3, &["calling", "from"])
             || strand.says(and - 3, &["work", "for"])
             || strand.says(and - 3, &["lawyers", "at"]));
-    if kin || asked {
+    // "james and company" may be he and his guests.
+    let sons = matches!(strand.lower(and + 1), "sons" | "daughters" | "partners");
+    if (kin && (surname(and - 1) || (given && sons))) || asked {
         add(strand, and - 1..and + 2, score::CONTEXT, found);
     }
 }

@@ -186,6 +186,6 @@ fn in_row(strand: &Strand<'_>, start: usize, found: &mut Found) {
     let lower = strand.lower_any(end - 1);
     let plain = words::is_place(&lower) || words::is_title(&lower) || is_occupation(&lower);
     if end - name <= LONGEST_NAME && fits(name) && letters && !plain && number {
-        add(strand, name..end, score::PARTIAL + 0.02, found);
+        add(strand, name..end, score::CONTEXT + 0.01, found);
     }
 }

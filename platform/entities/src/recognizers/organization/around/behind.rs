@@ -56,6 +56,28 @@ pub(super) fn behind(strand: &Strand<'_>, at: Range<usize>) -> u8 {
     owned(strand, &at) + its(strand, end).max(u8::from(acted(verb) && to_whom))
 }
 
+/// What somebody of a company does: `Jane Smith from Qorvia asked us to …`.
+pub(super) fn speaks(strand: &Strand<'_>, end: usize) -> bool {
+    strand.gap(end) == " "
+        && matches!(
+            strand.lower(end),
+            "asked"
+                | "asks"
+                | "called"
+                | "rang"
+                | "emailed"
+                | "contacted"
+                | "confirmed"
+                | "wrote"
+                | "phoned"
+                | "told"
+                | "said"
+                | "promised"
+                | "visited"
+                | "offered"
+        )
+}
+
 /// What companies do with what their customers have.
 fn acted(verb: &str) -> bool {
     matches!(

@@ -37,6 +37,7 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     if !opens_name(strand, at) {
         return;
     }
+    partnership(strand, at, found);
     let partners = partners_end(strand, at);
     let mut end = partners.unwrap_or_else(|| capitals(strand, at));
     // "Dear Qorvia Support"
@@ -54,7 +55,10 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
         },
     };
     let kind = looks == Look::Several && super::is_kind(strand.lower(end - 1));
-    let evidence = before(strand, at) + behind(strand, at..end) + u8::from(kind);
+    let told = before(strand, at);
+    // "Jane Smith from Ullrich asked us to …"
+    let speaks = told > 0 && behind::speaks(strand, end);
+    let evidence = told + behind(strand, at..end) + u8::from(kind) + u8::from(speaks);
     let needed = match looks {
         Look::Unknown | Look::Partners => HINT,
         Look::Several | Look::Surname => SAID,
@@ -66,6 +70,36 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
     add(strand, at..end, strength(evidence), found);
     pair(strand, end, strength(evidence), found);
+}
+
+/// `Jansen & van der Flaas`, `Graham & Morris`: names that "&" joins, of which one is no word.
+fn partnership(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    if strand.gap(at + 1) != " & " {
+        return;
+    }
+    let mut last = at + 1;
+    while matches!(
+        strand.raw(last),
+        "van" | "von" | "de" | "der" | "den" | "ter" | "ten"
+    ) && strand.gap(last + 1) == " "
+    {
+        last += 1;
+    }
+    let name = |at: usize| {
+        let raw = strand.raw(at);
+        is_capital(raw)
+            && raw.chars().count() > 2
+            && raw.chars().all(char::is_alphabetic)
+            && !words::is_given_name(&strand.lower_any(at))
+    };
+    let unknown = |at: usize| {
+        let lower = strand.lower_any(at);
+        !words::is_english(&lower) && !words::is_place(&lower) && !words::is_no_name(&lower)
+    };
+    let end = capitals(strand, last);
+    if name(at) && name(last) && (unknown(at) || unknown(last)) && end > last {
+        add(strand, at..end, score::MODEL + 0.03, found);
+    }
 }
 
 /// More than the model says, and less than what is sure to be a person.
