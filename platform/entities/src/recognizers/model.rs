@@ -52,10 +52,17 @@ fn claim(text: &str, entity: &Entity) -> Option<(Range<usize>, &'static str, Str
         types::LOCATION => first_name(named),
         _ => false,
     };
+    // "van Veen Groep", "holden ltd"
+    let last = named.rsplit(' ').next().unwrap_or("").to_lowercase();
+    let firm = entity_type == types::PERSON
+        && named.contains(' ')
+        && super::organization::is_kind_or_form(&last)
+        && !words::is_word_and_name(&last)
+        && !words::is_given_word(&last);
     let brand = matches!(entity_type, types::PERSON | types::LOCATION) && words::is_brand(named);
     let entity_type = if person {
         types::PERSON
-    } else if brand {
+    } else if brand || firm {
         types::ORGANIZATION
     } else if text[end..].starts_with("-based ") || named.starts_with("St. ") {
         types::LOCATION
@@ -143,8 +150,8 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     }
     // What goes on behind the name: "Thorsø to"
     for word in [
-        " to", " and", " of", " at", " in", " for", " from", " is", " says", " that", " he",
-        " she", " who", " on", " about", " so", " but", " here",
+        " to", " and", " of", " at", " in", " for", " from", " is", " says", " that", " this",
+        " he", " she", " who", " on", " about", " so", " but", " here",
     ] {
         named = named.strip_suffix(word).unwrap_or(named);
     }

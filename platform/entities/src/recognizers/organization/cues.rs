@@ -273,9 +273,13 @@ pub(super) fn said(strand: &Strand<'_>, start: usize, greeting: bool, found: &mu
         !words::is_english(&lower) && !words::is_common(&lower)
     };
     let first = strand.lower_any(start);
-    let person = words::is_given_name(&first) && end - start <= 2;
+    // "thank you for calling james-cooper": two names behind a hyphen are partners.
+    let partners = end - start == 2 && strand.gap(start + 1) == "-";
+    let formed = super::kinds::is_kind_in_small_letters(strand.lower(end - 1));
+    let person =
+        words::is_given_name(&first) && end - start <= 2 && !partners && !(greeting && formed);
     let place = words::is_place(&first) && end - start == 1;
-    let named = (start..end).any(unknown);
+    let named = (start..end).any(unknown) || partners;
     if !person && !place && (named || (greeting && end - start > 1)) {
         add(strand, start..end, score::MODEL + 0.03, found);
     }

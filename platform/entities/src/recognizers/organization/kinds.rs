@@ -43,7 +43,7 @@ pub(in crate::recognizers) fn is_kind(lower: impl AsRef<str>) -> bool {
 }
 
 /// Whether a word, in lower case, is a kind or a legal form.
-pub(super) fn is_kind_in_small_letters(lower: &str) -> bool {
+pub(in crate::recognizers) fn is_kind_in_small_letters(lower: &str) -> bool {
     is_kind(lower) || is_small_form(lower)
 }
 

@@ -27,7 +27,7 @@ mod signature;
 mod told;
 
 pub(crate) use kind_words::is_lead as is_kind_before;
-pub(super) use kinds::is_kind;
+pub(super) use kinds::{is_kind, is_kind_in_small_letters as is_kind_or_form};
 
 use super::{Found, Scene};
 use crate::entity::{score, types};
