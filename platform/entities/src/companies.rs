@@ -68,7 +68,7 @@ fn coordinate(conversation: &Conversation<'_>, candidates: &mut [Candidate]) {
             .map(|company| (company.parts[0].turn, edge(&company.parts[0])))
             .collect()
     };
-    let (starts, ends) = (places(|part| part.start), places(|part| part.end));
+    let (mut starts, mut ends) = (places(|part| part.start), places(|part| part.end));
     for candidate in candidates.iter_mut() {
         let weak = candidate.recognizer == "model"
             && matches!(candidate.entity_type, types::PERSON | types::LOCATION)
@@ -83,9 +83,19 @@ fn coordinate(conversation: &Conversation<'_>, candidates: &mut [Candidate]) {
                 && starts.contains(&(part.turn, part.end + sign.len()));
             before || behind
         };
-        if weak && [" and ", " or ", " & ", "/"].into_iter().any(joined) {
+        // "Dashway, Solvanta and Nestlé", but not "Jane Smith of Dashway, Solvanta".
+        let (before, behind) = (&text[..part.start], &text[part.end..]);
+        // Towns stand behind a company, too.
+        let row = behind.starts_with(" and ")
+            || (candidate.entity_type == types::PERSON
+                && (behind.starts_with(", ") || before.ends_with(", "))
+                && behind.starts_with([',', '.', '\n', ';']));
+        let listed = joined(", ") && row;
+        if weak && (listed || [" and ", " or ", " & ", "/"].into_iter().any(joined)) {
             candidate.entity_type = types::ORGANIZATION;
             candidate.score = AGAIN;
+            starts.insert((part.turn, part.start));
+            ends.insert((part.turn, part.end));
         }
     }
 }

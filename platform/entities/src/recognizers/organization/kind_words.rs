@@ -6,6 +6,9 @@ pub(crate) fn is_lead(lower: &str) -> bool {
         lower,
         "stichting"
             | "stadtwerke"
+            | "bistro"
+            | "brasserie"
+            | "pizzeria"
             | "studio"
             | "atelier"
             | "kanzlei"

@@ -15,6 +15,11 @@ pub(super) fn before(strand: &Strand<'_>, start: usize) -> u8 {
     // "the technician from the Qorvia"
     let article = usize::from(back(strand, start, 1) == "the");
     let at = start - article;
+    // "Jane Smith (Qorvia)"
+    if strand.gap(start) == " (" {
+        let closes = strand.gap(capitals(strand, start)).starts_with(')');
+        return u8::from(closes && is_person(strand, start));
+    }
     let apposed = strand.gap(start) == ", " && start > 0;
     if apposed {
         return apposition(strand, start);
@@ -38,7 +43,10 @@ pub(super) fn before(strand: &Strand<'_>, start: usize) -> u8 {
             head,
             "complaint" | "lawsuit" | "claim" | "case" | "suit" | "action" | "complaints"
         )),
-        "about" => u8::from(matches!(head, "complaint" | "complain" | "complaining")),
+        "about" => {
+            let told = |word: &str| matches!(word, "complaint" | "complain" | "complaining");
+            u8::from(told(head) || (head == "is" && told(back(strand, at, 3))))
+        }
         "via" | "through" => HINT + u8::from(is_holding_with(strand, at - 1)),
         "between" => 2 * u8::from(is_party(head)),
         _ => 0,
@@ -88,6 +96,11 @@ fn to_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
             "switched" | "switching" | "switch" | "transferred" | "changed"
         ) && strand.lower(at + 1) == "from"
     });
+    // "switched our energy to Qorvia"
+    let changed = (preposition.saturating_sub(LONGEST_SWITCH)..preposition).any(|at| {
+        matches!(strand.lower(at), "switched" | "switching" | "switch")
+            && matches!(strand.lower(at + 1), "my" | "our" | "the")
+    });
     let paid = matches!(
         head,
         "payable"
@@ -100,7 +113,7 @@ fn to_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
             | "switch"
             | "outsourced"
     );
-    SAID * u8::from(switched || paid || moved) + u8::from(head == "belongs")
+    SAID * u8::from(switched || changed || paid || moved) + u8::from(head == "belongs")
 }
 
 /// `the takeover of Lanvert by Orlane`.
