@@ -92,6 +92,9 @@ fn people_are_told_by_what_only_people_do_and_have() {
         "{PERSON:Ingunn}: \"Who is it?\"",
         "What's your last name? {PERSON:Trevisan}.",
         "we had {PERSON:brittany kowalska} on the line",
+        "Our driver {PERSON:Abdulkadir} was late, and {PERSON:Kjell} is a plumber.",
+        "{PERSON:Ingunn} cancelled the lunch because she was ill.",
+        "It was written by {PERSON:Chimamanda}. {PERSON:Thandiwe} from accounts called.",
         "The company lives by its work, and {ORGANIZATION:Acme}'s prices are high.",
     ]);
 }

@@ -248,7 +248,6 @@ fn is_joining(lower: &str) -> bool {
             | "los"
             | "del"
             | "of"
-            | "and"
             | "the"
             | "upon"
             | "da"

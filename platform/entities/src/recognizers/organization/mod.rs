@@ -7,7 +7,7 @@
 /// Sets of words, each with the question whether it has one.
 macro_rules! word_sets {
     ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
-        $($(#[doc = $doc])* pub(in crate::recognizers::organization) fn $name(lower: &str) -> bool {
+        $($(#[doc = $doc])* pub(in crate::recognizers) fn $name(lower: &str) -> bool {
             static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
                 std::sync::LazyLock::new(|| $words.split_whitespace().collect());
             SET.contains(lower)
@@ -26,6 +26,7 @@ mod look;
 mod signature;
 mod told;
 
+pub(super) use around::said::is_kind_noun as is_company_noun;
 pub(crate) use kind_words::is_lead as is_kind_before;
 pub(super) use kinds::{is_kind, is_kind_in_small_letters as is_kind_or_form};
 

@@ -213,7 +213,8 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
             && !words::is_common(strand.lower(at + 1)));
     let fits = |raw: &str| raw.chars().count() >= 2 && raw.chars().all(is_name_char);
     // "the MAC address"
-    let acronym = first.chars().all(char::is_uppercase) && words::is_acronym(lower);
+    let acronym = first.chars().all(char::is_uppercase)
+        && (words::is_acronym(lower) || words::is_no_name(lower));
     if acronym || !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
         return None;
     }

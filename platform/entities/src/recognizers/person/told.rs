@@ -2,7 +2,8 @@
 
 use super::{add, is_capital, is_group, is_name_char, name};
 use crate::entity::score;
-use crate::recognizers::Found;
+use crate::recognizers::title::is_occupation;
+use crate::recognizers::{Found, organization};
 use crate::text::Strand;
 use crate::words;
 
@@ -14,7 +15,7 @@ pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let colleague = strand.gap(at + 1) == " "
         && strand.lower(at + 1) == "from"
         && is_department(strand.lower(at + 2));
-    let verb = verb || colleague;
+    let verb = verb || colleague || works(strand, at);
     // Ann: "Who are you?"
     let speech = strand
         .gap(at + 1)
@@ -145,6 +146,40 @@ pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) 
     if named && !goes_on {
         add(strand, at..at + 2, score::MODEL + 0.01, found);
     }
+}
+
+/// Whether an occupation, or what a man or a woman does, is told beside a name: `our driver
+/// Abdulkadir`, `Kjell is a plumber`, `Ingunn called because she was ill`.
+fn works(strand: &Strand<'_>, at: usize) -> bool {
+    const LONGEST_CLAUSE: usize = 8;
+    let occupation = |at: usize| {
+        let lower = strand.lower(at);
+        is_occupation(lower) && !organization::is_company_noun(lower)
+    };
+    let led = at > 1
+        && strand.gap(at) == " "
+        && occupation(at - 1)
+        && matches!(
+            strand.lower(at - 2),
+            "my" | "our" | "the" | "his" | "her" | "your" | "their" | "a"
+        );
+    let is = strand.gap(at + 1) == " " && matches!(strand.lower(at + 1), "is" | "was");
+    let what = at + 1 + usize::from(is);
+    let told = (is || strand.gap(at + 1) == ", ")
+        && matches!(strand.lower(what), "a" | "an" | "the" | "our" | "my")
+        && strand.gap(what + 1) == " "
+        && (occupation(what + 1) || (strand.gap(what + 2) == " " && occupation(what + 2)));
+    let clause = (at + 1..strand.len().min(at + LONGEST_CLAUSE))
+        .take_while(|next| matches!(strand.gap(*next), " " | ", "));
+    let opens = strand.gap(at) != " " && strand.gap(at + 1) == " ";
+    let she = opens
+        && clause.into_iter().any(|next| {
+            matches!(
+                strand.lower(next),
+                "because" | "and" | "but" | "as" | "since"
+            ) && matches!(strand.lower(next + 1), "she" | "he")
+        });
+    led || told || she
 }
 
 /// Where in a company somebody is: `Thandiwe from billing`.

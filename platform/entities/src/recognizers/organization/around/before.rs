@@ -1,11 +1,12 @@
 //! What the words before a name say of it: `the technician from …`, `my insurance is with …`.
 
+use super::behind::speaks;
 use super::said::{
     is_amid, is_for, is_gaze, is_kind_noun, is_made_by, is_of, is_party, is_role, is_stay,
     is_supply, is_treated,
 };
 use super::{HINT, SAID, SURE, back};
-use crate::recognizers::organization::cues::capitals;
+use crate::recognizers::organization::cues::{capitals, partners_end};
 use crate::recognizers::organization::is_capital;
 use crate::text::Strand;
 use crate::words;
@@ -36,12 +37,12 @@ pub(super) fn before(strand: &Strand<'_>, start: usize) -> u8 {
             _ => 0,
         },
         "to" => to_name(strand, at - 1, head),
-        "of" => 2 * u8::from(is_of(head)) + u8::from(is_person(strand, at - 1)),
+        "of" => SAID * u8::from(is_of(head)),
         "for" => 2 * u8::from(is_for(head)),
         "in" => 2 * u8::from(matches!(head, "shares" | "stake" | "invested" | "stock")),
         "against" => u8::from(matches!(
             head,
-            "complaint" | "lawsuit" | "claim" | "case" | "suit" | "action" | "complaints"
+            "complaint" | "complaints" | "lawsuit" | "suit"
         )),
         "about" => {
             let told = |word: &str| matches!(word, "complaint" | "complain" | "complaining");
@@ -80,7 +81,10 @@ fn from_name(strand: &Strand<'_>, preposition: usize, head: &str) -> u8 {
     if is_supply(verb) || (!object && (is_role(head) || is_party(head))) {
         SAID
     } else {
-        u8::from(is_person(strand, preposition))
+        // "Jane Smith from Qorvia asked us": from elsewhere she may be of a town.
+        let start = preposition + 1;
+        let end = partners_end(strand, start).unwrap_or_else(|| capitals(strand, start));
+        u8::from(is_person(strand, preposition) && speaks(strand, end))
     }
 }
 
@@ -146,7 +150,9 @@ fn noun(strand: &Strand<'_>, start: usize) -> u8 {
         "based" if strand.gap(start - 1) == "-" => SAID,
         "left" => {
             let next = strand.lower(capitals(strand, start));
-            u8::from(matches!(next, "in" | "to" | "after" | "last" | "because"))
+            let end = capitals(strand, start);
+            let when = next == "in" && strand.number(end + 1);
+            u8::from(when || matches!(next, "to" | "after" | "last" | "because"))
         }
         "acquired" | "acquire" | "acquiring" | "founded" | "sue" | "suing" => SAID,
         _ => 0,

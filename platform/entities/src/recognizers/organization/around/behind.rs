@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::said::{is_business, is_kind_noun, is_supply};
+use super::said::{is_business, is_kind_noun, is_party, is_supply};
 use super::{HINT, SAID, ahead, back};
 use crate::recognizers::title::is_occupation;
 use crate::text::Strand;
 
+/// A "her" tells of a person so many words before it.
+const LONGEST_PERSON: usize = 8;
 /// An "its" tells of the name this many words before it.
 const LONGEST_ITS: usize = 6;
 
@@ -53,7 +55,10 @@ pub(super) fn behind(strand: &Strand<'_>, at: Range<usize>) -> u8 {
     if letter {
         return SAID;
     }
-    owned(strand, &at) + its(strand, end).max(u8::from(acted(verb) && to_whom))
+    owned(strand, &at)
+        + its(strand, end).max(u8::from(
+            to_whom && (acted(verb) || acted_on(strand, verb, end)),
+        ))
 }
 
 /// What somebody of a company does: `Jane Smith from Qorvia asked us to …`.
@@ -78,7 +83,7 @@ pub(super) fn speaks(strand: &Strand<'_>, end: usize) -> bool {
         )
 }
 
-/// What companies do with what their customers have.
+/// What companies do, and people hardly do.
 fn acted(verb: &str) -> bool {
     matches!(
         verb,
@@ -86,37 +91,59 @@ fn acted(verb: &str) -> bool {
             | "rejected"
             | "declined"
             | "approved"
-            | "cancelled"
+            | "froze"
+            | "blocked"
+            | "suspended"
+            | "terminated"
+            | "disconnected"
+            | "insured"
+            | "charges"
+            | "bills"
+            | "supplies"
+            | "supplied"
+    )
+}
+
+/// What people do as well, unless it is with what customers have: `lost my parcel`.
+fn acted_on(strand: &Strand<'_>, verb: &str, end: usize) -> bool {
+    let thing = ahead(strand, end, 2);
+    matches!(
+        verb,
+        "cancelled"
             | "canceled"
             | "delivered"
             | "shipped"
             | "lost"
-            | "froze"
-            | "blocked"
             | "closed"
             | "locked"
-            | "suspended"
-            | "terminated"
             | "delayed"
             | "refused"
             | "damaged"
             | "installed"
-            | "disconnected"
-            | "increased"
-            | "raised"
-            | "cut"
-            | "charges"
-            | "bills"
             | "delivers"
             | "sells"
             | "offers"
-            | "refuses"
             | "sent"
-            | "keeps"
-            | "insured"
-            | "supplies"
-            | "supplied"
-    )
+            | "cut"
+    ) && (is_supply(thing)
+        || is_party(thing)
+        || is_business(thing)
+        || matches!(
+            thing,
+            "flight" | "flights" | "luggage" | "baggage" | "claim" | "power" | "internet" | "line"
+        ))
+}
+
+/// Whether the sentence goes on with a man or a woman: `Thekla lost her parcel`.
+pub(super) fn is_of_person(strand: &Strand<'_>, end: usize) -> bool {
+    (end..strand.len().min(end + LONGEST_PERSON))
+        .take_while(|at| !strand.gap(*at).contains(['.', '?', '!', '\n']))
+        .any(|at| {
+            matches!(
+                strand.lower(at),
+                "he" | "she" | "his" | "her" | "him" | "herself" | "himself" | "hers"
+            )
+        })
 }
 
 /// What is said of companies only: `is hiring`, `shares fell`, `went bankrupt`.

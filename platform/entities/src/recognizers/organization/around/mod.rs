@@ -56,6 +56,10 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     };
     let kind = looks == Look::Several && super::is_kind(strand.lower(end - 1));
     let told = before(strand, at);
+    let number = at > 0 && strand.number(at - 1) && strand.gap(at) == " ";
+    if number || (told == 0 && looks != Look::Several && behind::is_of_person(strand, end)) {
+        return;
+    }
     // "Jane Smith from Ullrich asked us to …"
     let speaks = told > 0 && behind::speaks(strand, end);
     let evidence = told + behind(strand, at..end) + u8::from(kind) + u8::from(speaks);

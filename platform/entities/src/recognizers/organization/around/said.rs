@@ -43,9 +43,8 @@ word_sets! {
         collected dispatched";
 
     /// What people do as well.
-    is_made_by: "made owned held provided rejected denied approved declined run managed developed \
-        sold backed funded founded designed handled offered installed cancelled canceled \
-        represented written licensed bought advised";
+    is_made_by: "made owned held provided rejected denied approved declined developed sold backed \
+        funded offered installed cancelled canceled licensed";
 
     /// What is of a company: `customer of`, `shares of`.
     is_of: "customer customers client clients ceo cfo cto coo employee employees founder cofounder \
@@ -59,14 +58,13 @@ word_sets! {
         consulting subcontractor plays played playing";
 
     /// What a company is: `the startup …`, `our supplier …`.
-    is_kind_noun: "supplier startup airline firm company carrier insurer retailer employer chain \
-        brand vendor provider competitor manufacturer publisher contractor giant broker wholesaler \
-        agency bank charity subsidiary rival distributor bookmaker brewer automaker carmaker \
-        drugmaker chipmaker watchmaker lender landlord builder developer conglomerate consultancy \
-        nonprofit ngo cooperative fintech marketplace merchant client operator reseller \
-        streamer airliner courier rivals companies banks airlines retailers suppliers firms startups \
-        competitors carmakers chipmakers insurers carriers brands providers vendors lenders chains \
-        drugmakers operators newcomer unicorn";
+    is_kind_noun: "supplier startup airline firm company carrier insurer retailer employer chain brand \
+        vendor provider competitor manufacturer publisher contractor giant broker wholesaler \
+        agency bank charity subsidiary rival distributor automaker carmaker drugmaker \
+        chipmaker watchmaker lender conglomerate consultancy nonprofit ngo cooperative fintech \
+        marketplace merchant operator reseller streamer airliner rivals companies banks \
+        airlines retailers suppliers firms startups competitors carmakers chipmakers insurers \
+        carriers brands providers vendors lenders chains drugmakers operators newcomer unicorn";
 
     /// What companies have, behind their name.
     is_business: "technician technicians website app account store stores shop shops branch employee \
