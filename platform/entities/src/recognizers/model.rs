@@ -111,39 +111,7 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
     let ends = within.iter().filter_map(|sign| named.find(sign)).min();
     let ends = ends.into_iter().chain(named.find(cut)).min();
     named = &named[..ends.unwrap_or(named.len())];
-    loop {
-        let before = named.len();
-        named = named.trim_start_matches(|c: char| !c.is_alphanumeric());
-        // "w/ Garrett"
-        named = named.strip_prefix("w/").unwrap_or(named);
-        let first = named.split_whitespace().next().unwrap_or("");
-        let word = first.trim_end_matches('.').to_lowercase();
-        let article = word == "the";
-        let title = entity.label == Label::Person && words::is_title(&word);
-        let rest = named.get(first.len()..).unwrap_or("");
-        let greeting = words::is_greeting(word.trim_end_matches(','))
-            && rest.trim_start().starts_with(char::is_uppercase);
-        let asked = entity.label == Label::Organization
-            && begins(text, start)
-            && is_request(&word)
-            && rest.trim_start().starts_with(char::is_uppercase);
-        let lead = entity.label == Label::Person
-            && (words::is_english(&word) || matches!(&*word, "pt" | "attn" | "fao"))
-            && !words::is_word_and_name(&word)
-            && !words::is_given_name(&word)
-            && !words::is_given_word(&word)
-            && rest.trim_start().starts_with(char::is_uppercase);
-        let acronym = first.chars().all(char::is_uppercase)
-            && words::is_no_name(&word)
-            && rest.trim_start().starts_with(char::is_uppercase);
-        if (article || title || lead || greeting || asked || acronym) && first.len() < named.len() {
-            named = &named[first.len()..];
-        }
-        start += before - named.len();
-        if before == named.len() {
-            break;
-        }
-    }
+    (start, named) = without_lead(text, entity.label, start, named);
     named = named.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.' && c != ')');
     for possessive in ["'s", "\u{2019}s"] {
         named = named.strip_suffix(possessive).unwrap_or(named);
@@ -159,6 +127,49 @@ fn trimmed(text: &str, entity: &Entity) -> Option<(usize, usize)> {
         named = named.trim_end_matches(|c: char| !c.is_alphanumeric());
     }
     Some((start, start + named.len())).filter(|(start, end)| end > start)
+}
+
+/// Where the name starts behind what the model takes along before it, and the name: an article, a
+/// title, a greeting, what the sentence asks for.
+fn without_lead<'t>(
+    text: &str,
+    label: Label,
+    mut start: usize,
+    mut named: &'t str,
+) -> (usize, &'t str) {
+    loop {
+        let before = named.len();
+        named = named.trim_start_matches(|c: char| !c.is_alphanumeric());
+        // "w/ Garrett"
+        named = named.strip_prefix("w/").unwrap_or(named);
+        let first = named.split_whitespace().next().unwrap_or("");
+        let word = first.trim_end_matches('.').to_lowercase();
+        let article = word == "the";
+        let title = label == Label::Person && words::is_title(&word);
+        let rest = named.get(first.len()..).unwrap_or("");
+        let greeting = words::is_greeting(word.trim_end_matches(','))
+            && rest.trim_start().starts_with(char::is_uppercase);
+        let asked = label == Label::Organization
+            && begins(text, start)
+            && is_request(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
+        let lead = label == Label::Person
+            && (words::is_english(&word) || matches!(&*word, "pt" | "attn" | "fao"))
+            && !words::is_word_and_name(&word)
+            && !words::is_given_name(&word)
+            && !words::is_given_word(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
+        let acronym = first.chars().all(char::is_uppercase)
+            && words::is_no_name(&word)
+            && rest.trim_start().starts_with(char::is_uppercase);
+        if (article || title || lead || greeting || asked || acronym) && first.len() < named.len() {
+            named = &named[first.len()..];
+        }
+        start += before - named.len();
+        if before == named.len() {
+            return (start, named);
+        }
+    }
 }
 
 /// What a sentence asks for, before a name: `Contact Veridian Title`.
@@ -323,28 +334,7 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         return false;
     }
     let [word] = words.as_slice() else {
-        let english = words.iter().all(|word| words::is_english(word));
-        let cased = named.chars().any(char::is_uppercase);
-        let said = entity_type == types::ORGANIZATION && english && !cased;
-        let address = entity_type == types::PERSON && named.contains('@');
-        // "Mit freundlichen Grüßen"
-        let small = |word: &str| {
-            let long = word.chars().count() >= SHORTEST_SMALL;
-            word.starts_with(char::is_lowercase) && (long || matches!(word, "und" | "ich" | "que"))
-        };
-        let sentence = cased && entity_type == types::PERSON && named.split(' ').any(small);
-        // "Continental Breakfast", "Gold Member": words in capitals are no name.
-        let given = |word: &&str| words::is_given_name(word) || words::is_given_word(word);
-        let name = |word: &&str| words::is_given_name(word);
-        let plain = english
-            && entity_type == types::PERSON
-            && (!words.iter().any(given) || (!cased && !words.iter().any(name)));
-        let kind = |word: &&str| is_place_kind(word);
-        let no_place = english
-            && entity_type == types::LOCATION
-            && !words::is_place(&lower)
-            && !words.iter().any(kind);
-        return !said && !address && !plain && !no_place && !sentence;
+        return are_likely(named, entity_type, &lower, &words);
     };
     let acronym = entity_type == types::PERSON && words::is_acronym(word);
     if acronym || words::is_no_name(word) {
@@ -362,6 +352,32 @@ fn is_likely(named: &str, entity_type: &str, starts: bool) -> bool {
         types::LOCATION => !english,
         _ => true,
     }
+}
+
+/// Whether several words may be a name.
+fn are_likely(named: &str, entity_type: &str, lower: &str, words: &[&str]) -> bool {
+    let english = words.iter().all(|word| words::is_english(word));
+    let cased = named.chars().any(char::is_uppercase);
+    let said = entity_type == types::ORGANIZATION && english && !cased;
+    let address = entity_type == types::PERSON && named.contains('@');
+    // "Mit freundlichen Grüßen"
+    let small = |word: &str| {
+        let long = word.chars().count() >= SHORTEST_SMALL;
+        word.starts_with(char::is_lowercase) && (long || matches!(word, "und" | "ich" | "que"))
+    };
+    let sentence = cased && entity_type == types::PERSON && named.split(' ').any(small);
+    // "Continental Breakfast", "Gold Member": words in capitals are no name.
+    let given = |word: &&str| words::is_given_name(word) || words::is_given_word(word);
+    let name = |word: &&str| words::is_given_name(word);
+    let plain = english
+        && entity_type == types::PERSON
+        && (!words.iter().any(given) || (!cased && !words.iter().any(name)));
+    let kind = |word: &&str| is_place_kind(word);
+    let no_place = english
+        && entity_type == types::LOCATION
+        && !words::is_place(lower)
+        && !words.iter().any(kind);
+    !said && !address && !plain && !no_place && !sentence
 }
 
 /// Days as they are shortened at the head of a letter: `Fri, 8 Mar 2024`.

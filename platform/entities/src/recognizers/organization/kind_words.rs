@@ -1,79 +1,5 @@
 //! Words for kinds of institutions and businesses.
 
-/// Kinds that stand before the name.
-pub(crate) fn is_lead(lower: &str) -> bool {
-    matches!(
-        lower,
-        "stichting"
-            | "stadtwerke"
-            | "bistro"
-            | "brasserie"
-            | "pizzeria"
-            | "studio"
-            | "atelier"
-            | "kanzlei"
-            | "bäckerei"
-            | "metzgerei"
-            | "praxis"
-            | "gasthof"
-            | "boulangerie"
-            | "pharmacie"
-            | "cabinet"
-            | "hôtel"
-            | "hotel"
-            | "panadería"
-            | "ferretería"
-            | "cervecería"
-            | "bufete"
-            | "piekarnia"
-            | "apteka"
-            | "firma"
-            | "koninklijke"
-            | "grupo"
-            | "groupe"
-            | "gruppo"
-            | "banco"
-            | "banca"
-            | "banque"
-            | "caisse"
-            | "fundación"
-            | "fundação"
-            | "fondation"
-            | "fondazione"
-            | "clínica"
-            | "clinique"
-            | "instituto"
-            | "istituto"
-            | "institut"
-            | "compañía"
-            | "compagnie"
-            | "société"
-            | "gebr"
-            | "gebrüder"
-            | "gebroeders"
-            | "autohaus"
-            | "apotheke"
-            | "trattoria"
-            | "ristorante"
-            | "osteria"
-            | "restaurante"
-            | "construcciones"
-            | "distribuciones"
-            | "suministros"
-            | "talleres"
-            | "transportes"
-            | "cooperativa"
-            | "farmacia"
-            | "farmácia"
-            | "universidad"
-            | "universidade"
-            | "université"
-            | "università"
-            | "colegio"
-            | "lycée"
-    )
-}
-
 /// What stands between the name and the kind: `medical center`, `high school`.
 pub(super) fn is_middle(lower: &str) -> bool {
     matches!(
@@ -161,6 +87,16 @@ pub(super) fn is_head(lower: &str) -> bool {
 }
 
 word_sets! {
+    /// Kinds that stand before the name.
+    is_lead: "stichting stadtwerke bistro brasserie pizzeria studio atelier kanzlei bäckerei \
+        metzgerei praxis gasthof boulangerie pharmacie cabinet hôtel hotel panadería \
+        ferretería cervecería bufete piekarnia apteka firma koninklijke grupo groupe gruppo \
+        banco banca banque caisse fundación fundação fondation fondazione clínica clinique \
+        instituto istituto institut compañía compagnie société gebr gebrüder gebroeders \
+        autohaus apotheke trattoria ristorante osteria restaurante construcciones \
+        distribuciones suministros talleres transportes cooperativa farmacia farmácia \
+        universidad universidade université università colegio lycée";
+
     /// Legal forms and kinds that are hardly anything else behind a name, whatever its case.
     is_small_form: "gmbh llc llp ltd inc plc corp corporation bv nv sarl srl kft oyj ohg kgaa aps industries \
         enterprises technologies logistics holdings plumbing towing roofing motors \

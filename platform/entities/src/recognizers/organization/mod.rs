@@ -7,7 +7,7 @@
 /// Sets of words, each with the question whether it has one.
 macro_rules! word_sets {
     ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
-        $($(#[doc = $doc])* pub(in crate::recognizers) fn $name(lower: &str) -> bool {
+        $($(#[doc = $doc])* pub(crate) fn $name(lower: &str) -> bool {
             static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
                 std::sync::LazyLock::new(|| $words.split_whitespace().collect());
             SET.contains(lower)
