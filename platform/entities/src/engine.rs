@@ -9,6 +9,7 @@ use colloquy_contract::entities::{Entities, Mention};
 use colloquy_contract::transcript::{Role, Transcript, Turn, WordTimes};
 use colloquy_ner::{Entity, Ner, Reading, side_by_side};
 
+use crate::companies;
 use crate::entity::{Candidate, Part};
 use crate::explain::{self, Explanation, Losses};
 use crate::overlap::{self, Lost, Taken};
@@ -262,6 +263,7 @@ fn entities(scene: &Scene<'_>, claims: Option<Claims>) -> (Vec<Candidate>, Vec<L
     let claims = claims.unwrap_or_else(|| recognizers::first_claims(scene, &|| {}));
     let mut candidates = recognizers::candidates(scene, claims);
     people::unite(scene.conversation, &mut candidates);
+    companies::find_again(scene.conversation, &mut candidates);
     let mut taken = Taken::default();
     let (mut entities, lost) = overlap::resolve(scene.conversation, candidates, &mut taken);
     let again = propagation::find_again(scene, &mut entities);

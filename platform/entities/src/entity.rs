@@ -99,7 +99,7 @@ pub mod types {
 }
 
 /// A stretch of one turn's text, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Part {
     /// Index of the turn.
     pub(crate) turn: usize,

@@ -20,6 +20,7 @@
 //! - Nothing here logs: an entity's value leaves only in the result.
 #![warn(missing_docs)]
 
+mod companies;
 mod context;
 mod engine;
 mod entity;

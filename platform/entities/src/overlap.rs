@@ -86,7 +86,11 @@ impl Taken {
         let light = |c: char| !c.is_alphanumeric() && c != '.';
         let start =
             rest.start + text.len() - text.trim_start_matches(|c| light(c) || c == '.').len();
-        let end = rest.start + text.trim_end_matches(light).len();
+        let mut whole = text.trim_end_matches(light);
+        for word in [" at", " to", " on", " and", " of"] {
+            whole = whole.strip_suffix(word).unwrap_or(whole);
+        }
+        let end = rest.start + whole.len();
         let named = text
             .trim_start_matches(light)
             .starts_with(char::is_uppercase);
@@ -95,7 +99,10 @@ impl Taken {
             start,
             end,
         };
-        (named && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
+        // "Delivery" behind the "Acme Ltd." of the sentence before.
+        let left = text.trim_matches(light).to_lowercase();
+        let word = !left.contains(' ') && crate::words::is_english(&left);
+        (named && !word && start + SHORTEST_REST <= end && !self.overlaps(&rest)).then_some(rest)
     }
 }
 

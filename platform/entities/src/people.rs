@@ -72,6 +72,7 @@ fn lengthen(conversation: &Conversation<'_>, person: &mut Candidate) {
         && !name.chars().all(char::is_uppercase)
         && name.chars().all(char::is_alphabetic)
         && !words::is_title(&lower)
+        && !words::is_greeting(&lower)
         && !words::is_common(&lower)
         && !words::is_company(&lower)
         && !words::is_place(&lower)

@@ -172,7 +172,9 @@ fn letters(strand: &Strand<'_>, at: usize, before: Option<&Item>) -> Option<Item
     if raw.len() == 1 && raw.as_bytes()[0].is_ascii_alphabetic() {
         let spelled = explained(strand, at);
         let lone = matches!(word, "a" | "i") || raw == word;
-        let follows = is_letter(strand, at + 1) || (adjacent && !reads_on(strand, at));
+        let word_too = matches!(word, "a" | "i");
+        let follows =
+            is_letter(strand, at + 1) || (adjacent && !(word_too && reads_on(strand, at)));
         return (!lone || spelled.is_some() || (follows && !after_apostrophe(strand, at))).then(
             || Item {
                 at: at..spelled.unwrap_or(at + 1),

@@ -37,7 +37,7 @@ pub(crate) struct TurnText<'t> {
     /// Which of the conversation's tokens are this turn's.
     pub(crate) tokens: Range<usize>,
     /// Whether there is a capital letter in it: a recognizer of speech may write none.
-    cased: bool,
+    pub(crate) cased: bool,
     /// Nothing but fillers and agreement.
     pub(crate) backchannel: bool,
     /// Nothing but fillers and numbers.
@@ -325,6 +325,31 @@ impl<'c> Strand<'c> {
     /// Whether the turn of the word at a position is written with capitals.
     pub(crate) fn is_cased(&self, at: usize) -> bool {
         self.conversation.turns[self.token(at).turn].cased
+    }
+
+    /// Where the longest name ends that starts at a position and is known, and what is known of it.
+    /// A name has at most this many words; what stands between two is written as `joint` says, and
+    /// where that says nothing, no name goes on. `known` is asked of each in lower case, with its end.
+    pub(crate) fn longest<T>(
+        &self,
+        at: usize,
+        most: usize,
+        joint: impl Fn(&str) -> Option<&'static str>,
+        known: impl Fn(&str, usize) -> Option<T>,
+    ) -> Option<(usize, T)> {
+        let mut name = String::new();
+        let mut best = None;
+        for end in at + 1..=(at + most).min(self.len()) {
+            if end > at + 1 {
+                match joint(self.gap(end - 1)) {
+                    Some(joint) => name.push_str(joint),
+                    None => break,
+                }
+            }
+            name.push_str(&self.lower_any(end - 1));
+            best = known(&name, end).map(|known| (end, known)).or(best);
+        }
+        best
     }
 
     /// Whether the words at a position are these.

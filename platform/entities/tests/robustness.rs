@@ -287,6 +287,23 @@ fn time_is_linear_in_the_length_of_a_text() {
         "Delta's ",
         "I am 12 and ",
         "underscore ",
+        "regards,\nAb\n",
+        "Contact: Ab ",
+        "from Abcdef to ",
+        "Abcdef its ",
+        "my account with Abcdef and ",
+        "account of abcd1 ",
+        "no wait dot ",
+        "Jane Ab | ",
+        "www dot a ",
+        "dot com ",
+        "slash com ",
+        "in May at 8:40 ",
+        "Ab, Cd and Ef ",
+        "abcdef and sons ",
+        "abcdef energy ",
+        "A. Ab ",
+        "Abcdef Ltd. Abcdef ",
     ];
     for piece in pieces {
         let text = |bytes: usize| piece.repeat(bytes / piece.len());

@@ -92,7 +92,10 @@ fn people_are_told_by_what_only_people_do_and_have() {
         "{PERSON:Ingunn}: \"Who is it?\"",
         "What's your last name? {PERSON:Trevisan}.",
         "we had {PERSON:brittany kowalska} on the line",
-        "The company lives by its work, and Acme's prices are high.",
+        "Our driver {PERSON:Abdulkadir} was late, and {PERSON:Kjell} is a plumber.",
+        "{PERSON:Ingunn} cancelled the lunch because she was ill.",
+        "It was written by {PERSON:Chimamanda}. {PERSON:Thandiwe} from accounts called.",
+        "The company lives by its work, and {ORGANIZATION:Acme}'s prices are high.",
     ]);
 }
 
@@ -147,4 +150,34 @@ fn ages_and_numbers_by_their_words() {
         "I got no message on {PHONE_NUMBER:0371 6101212} so far.",
         "It is charged to cc {CREDIT_CARD:4111111111111111} monthly.",
     ]);
+}
+
+#[test]
+fn signatures_and_forms_name_people_and_companies() {
+    check(&[
+        "Kind regards,\n{PERSON:Saga Ekberg}\n{ORGANIZATION:Vantora Textiles}\n+ 2 enclosures",
+        "{PERSON:Anna Wolf}\n{TITLE:Sales manager}\n{ORGANIZATION:Zentrica}\nTel. below",
+        "{PERSON:Priya Nair} | Account Executive | {ORGANIZATION:Zentrica}",
+        "Kind regards, {PERSON:Laura Stein}, {ORGANIZATION:Fischer}, {PHONE_NUMBER:+44 20 7946 0123}",
+        "Contact: {PERSON:Violet Okafor}\nBroker: {ORGANIZATION:Zentrica}",
+        "Cardholder {PERSON:OLUFEMI BANKOLE}",
+        "Best regards,\nThe Whole Team",
+        "Kind regards\nCustomer Care",
+        "Yours faithfully\nThe Management",
+    ]);
+}
+
+#[test]
+fn companies_end_with_their_form_in_brackets_and_are_found_again() {
+    check(&[
+        "{ORGANIZATION:Vantora Risk Partners (Pty) Ltd} wrote. {ORGANIZATION:Vantora} is late.",
+        "It's the bakery, {ORGANIZATION:Bäckerei Lindqvist GmbH}. {ORGANIZATION:Lindqvist} is closed.",
+        "{PERSON:Jane Lindqvist} runs {ORGANIZATION:Lindqvist Brewing}. {PERSON:Lindqvist} is {AGE:64}.",
+        "The {ORGANIZATION:University of Otago} and {ORGANIZATION:NASA} found it.",
+    ]);
+}
+
+#[test]
+fn an_age_behind_a_name_is_no_house_number() {
+    check(&["{PERSON:Jane Achterhof}, {AGE:64}, who ran the mill, is gone."]);
 }

@@ -16,6 +16,9 @@ const LONGEST_LOCAL: usize = 40;
 /// The name of a domain has at most this many words before its first dot.
 const LONGEST_NAME: usize = 3;
 
+/// A domain has at most this many labels behind its first dot.
+const MOST_LABELS: usize = 6;
+
 /// The longest part before and behind the sign, in bytes (RFC 5321).
 const LONGEST_WRITTEN: usize = 255;
 
@@ -103,6 +106,9 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
     let mut name = String::new();
     let mut end = first;
     let mut labels = 0;
+    // Whether the last dot was said.
+    let mut said = false;
+    let is_top = |word: &str, said: bool| is_tld(word) || (said && is_country(word));
     // Words up to the first dot: `example`, `acme widgets`, `E X A M P L E`.
     let spelled = |at: usize| strand.raw(at).chars().count() == 1;
     while end < strand.len() && !dot_before(strand, end, first) {
@@ -111,11 +117,17 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         if !plain || !clean || end - first > LONGEST_LOCAL {
             break;
         }
-        name.push_str(&text_at(reading, &mut end));
+        if end > first && matches!(strand.lower(end), "hyphen" | "dash") {
+            name.push('-');
+            end += 1;
+        } else {
+            name.push_str(&text_at(reading, &mut end));
+        }
     }
-    while end < strand.len() && dot_before(strand, end, first) {
-        let label = end + usize::from(strand.lower(end) == "dot");
-        if label >= strand.len() || (labels > 0 && !is_tld(strand.lower(label))) {
+    while end < strand.len() && labels < MOST_LABELS && dot_before(strand, end, first) {
+        said = strand.lower(end) == "dot";
+        let label = end + usize::from(said);
+        if label >= strand.len() || (labels > 0 && !is_top(strand.lower(label), said)) {
             break;
         }
         name.push('.');
@@ -124,7 +136,7 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         labels += 1;
     }
     let last = name.rsplit('.').next()?;
-    if labels > 0 && name.len() > last.len() + 1 && is_tld(last) {
+    if labels > 0 && name.len() > last.len() + 1 && is_top(last, said) {
         return Some((end, name));
     }
     // `at gmail`, `at example com`.
@@ -141,6 +153,47 @@ fn domain(scene: &Scene<'_>, reading: &Reading<'_>, first: usize) -> Option<(usi
         return (asked || provider).then_some((first + 1 + com, value));
     }
     None
+}
+
+/// Whether a word, in lower case, is the top-level domain of a country, where a dot is said before
+/// it: some are words.
+fn is_country(word: &str) -> bool {
+    matches!(
+        word,
+        "au" | "nz"
+            | "ie"
+            | "nl"
+            | "ch"
+            | "es"
+            | "pt"
+            | "pl"
+            | "cz"
+            | "dk"
+            | "se"
+            | "fi"
+            | "jp"
+            | "cn"
+            | "kr"
+            | "br"
+            | "mx"
+            | "za"
+            | "ng"
+            | "ke"
+            | "tr"
+            | "ua"
+            | "gr"
+            | "hu"
+            | "ro"
+            | "sk"
+            | "sg"
+            | "hk"
+            | "ae"
+            | "it"
+            | "in"
+            | "no"
+            | "be"
+            | "at"
+    )
 }
 
 /// Whether there is a dot, written or said, before the word at a position, or it is the word.
@@ -209,7 +262,45 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         start -= usize::from(name && !words::is_common(strand.lower(start)));
     }
     let value = value(reading, start..sign);
-    (start < sign && !value.is_empty()).then_some((start, value))
+    (start < sign && !value.is_empty()).then(|| (taken_back(strand, start), value))
+}
+
+/// `maria dot, no wait, marie dot …`: what was begun and taken back belongs to the address, too.
+fn taken_back(strand: &Strand<'_>, start: usize) -> usize {
+    const LONGEST: usize = 5;
+    let correction = |at: usize| {
+        matches!(
+            strand.lower(at),
+            "no" | "wait"
+                | "sorry"
+                | "actually"
+                | "mean"
+                | "i"
+                | "scratch"
+                | "that"
+                | "correction"
+                | "rather"
+                | "make"
+                | "oops"
+                | "not"
+        ) || words::is_filler(strand.lower(at))
+    };
+    let mut at = start;
+    while at > 0 && start - at < LONGEST && correction(at - 1) {
+        at -= 1;
+    }
+    // The words before it: signs, and what they tie.
+    let mut first = at;
+    while first < start && first >= 2 && at - first < LONGEST_LOCAL {
+        let behind = connector(strand.lower(first - 1)).is_some();
+        let between = first < at && connector(strand.lower(first)).is_some();
+        if !(behind || between) || strand.starts_turn(first) {
+            break;
+        }
+        first -= 1;
+    }
+    let named = first < at && connector(strand.lower(first)).is_none();
+    if named && at < start { first } else { start }
 }
 
 /// The characters of the words before the sign.

@@ -35,6 +35,12 @@ const FIRSTS: &[(&str, &str)] = &[
     ("st", "lucian"),
     ("northern", "irish"),
     ("middle", "eastern"),
+    ("social", "democrat"),
+    ("christian", "democrat"),
+    ("liberal", "democrat"),
+    ("greek", "orthodox"),
+    ("russian", "orthodox"),
+    ("roman", "catholic"),
 ];
 
 /// The adjectives of the member states of the United Nations, of larger faiths and parties.

@@ -169,6 +169,9 @@ fn dotted(reading: &Reading<'_>) -> Vec<Group> {
 /// many words.
 const LONGEST_SITE: usize = 6;
 
+/// A domain that is said, and what is said behind it, have at most this many words each.
+const LONGEST_SAID: usize = 12;
+
 /// `www dot example dot com slash help`.
 fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
     for at in 2..strand.len() {
@@ -176,7 +179,7 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
             continue;
         }
         let mut start = at - 2;
-        while start >= 2 && strand.lower(start - 1) == "dot" {
+        while start >= 2 && at - start < LONGEST_SAID && strand.lower(start - 1) == "dot" {
             start -= 2;
         }
         // "www dot blue harbor dot com": a name of several words.
@@ -192,7 +195,7 @@ fn find_spoken_urls(strand: &Strand<'_>, found: &mut Found) {
             }
         }
         let mut end = at + 1;
-        while strand.lower(end) == "slash" && end + 1 < strand.len() {
+        while strand.lower(end) == "slash" && end - at < LONGEST_SAID && end + 1 < strand.len() {
             end += 2;
         }
         let value = (start..end).map(|at| match strand.lower(at) {

@@ -26,6 +26,7 @@ mod vehicle;
 mod zip;
 
 pub(crate) use address::is_street_kind;
+pub(crate) use organization::is_kind_before;
 
 use std::ops::Range;
 

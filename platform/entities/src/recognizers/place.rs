@@ -53,25 +53,17 @@ fn listed(strand: &Strand<'_>, at: usize) -> Option<usize> {
     if cased && !capital {
         return None;
     }
-    let mut name = String::new();
-    let mut best = None;
-    for end in at + 1..=(at + LONGEST_NAME).min(strand.len()) {
-        if end > at + 1 {
-            match strand.gap(end - 1) {
-                " " => name.push(' '),
-                "-" => name.push('-'),
-                "'" | "\u{2019}" => name.push('\''),
-                ". " => name.push_str(". "),
-                _ => break,
-            }
-        }
-        name.push_str(&strand.lower_any(end - 1));
+    let joint = |gap: &str| match gap {
+        " " => Some(" "),
+        "-" => Some("-"),
+        "'" | "\u{2019}" => Some("'"),
+        ". " => Some(". "),
+        _ => None,
+    };
+    let (end, ()) = strand.longest(at, LONGEST_NAME, joint, |name, end| {
         let last = strand.raw(end - 1).starts_with(char::is_uppercase) || !cased;
-        if last && words::is_place(&name) {
-            best = Some(end);
-        }
-    }
-    let end = best?;
+        (last && words::is_place(name)).then_some(())
+    })?;
     // "Buják Country Club" is one name.
     let words_only = end - at > 1 && (at..end).all(|at| words::is_english(strand.lower(at)));
     let within = at > 0
@@ -169,6 +161,7 @@ fn formed(strand: &Strand<'_>, at: usize) -> Option<usize> {
             || (matches!(strand.lower_before(at), "from" | "to" | "at")
                 && is_travel(strand, at, end)));
     let unknown = !words::is_english(&lower)
+        && !words::is_no_name(&lower)
         && !words::is_given_name(&lower)
         && words::month(&lower).is_none()
         && !words::is_weekday(&lower)
@@ -255,7 +248,6 @@ fn is_joining(lower: &str) -> bool {
             | "los"
             | "del"
             | "of"
-            | "and"
             | "the"
             | "upon"
             | "da"

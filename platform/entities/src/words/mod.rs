@@ -1,12 +1,16 @@
 //! Lists of words that more than one recognizer asks about.
 
+mod brand;
 mod kinds;
 mod numbers;
 mod speech;
 
+pub(crate) use brand::is_brand;
 pub(crate) use kinds::{is_acronym, is_company, is_place_end, is_title};
 pub(crate) use numbers::{NumberWord, is_short_weekday, is_weekday, month, number_word, ordinal};
-pub(crate) use speech::{is_backchannel, is_filler, is_joiner, is_opening, is_prompt, is_unit};
+pub(crate) use speech::{
+    is_backchannel, is_closing, is_filler, is_greeting, is_joiner, is_opening, is_prompt, is_unit,
+};
 
 use std::sync::LazyLock;
 
@@ -113,6 +117,15 @@ static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         .lines()
         .collect()
 });
+
+/// What is written as a name is and names no person, place or company: `Kubernetes`, `Ibuprofen`.
+static NO_NAMES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../../data/no_names.txt").lines().collect());
+
+/// Whether a word, in lower case, looks like a name and is none of a person, place or company.
+pub(crate) fn is_no_name(lower: &str) -> bool {
+    NO_NAMES.contains(lower)
+}
 
 /// Surnames that are no words (United States census).
 static SURNAMES: LazyLock<HashSet<&'static str>> =

@@ -174,3 +174,59 @@ pub(crate) fn is_opening(lower: &str) -> bool {
             "would" | "be" | "is" | "my" | "name" | "well" | "the" | "oh"
         )
 }
+
+/// Words that a letter begins with, before the name.
+pub(crate) fn is_greeting(lower: &str) -> bool {
+    matches!(
+        lower,
+        "dear"
+            | "hi"
+            | "hello"
+            | "hey"
+            | "hej"
+            | "hei"
+            | "hallo"
+            | "hola"
+            | "ciao"
+            | "bonjour"
+            | "salut"
+            | "moin"
+            | "cher"
+            | "chère"
+            | "liebe"
+            | "lieber"
+            | "beste"
+            | "caro"
+            | "cara"
+            | "estimado"
+            | "estimada"
+    )
+}
+
+/// Words that the greeting at the end of a letter ends with, before the name: `Kind regards`.
+pub(crate) fn is_closing(lower: &str) -> bool {
+    matches!(
+        lower,
+        "regards"
+            | "sincerely"
+            | "wishes"
+            | "thanks"
+            | "cheers"
+            | "yours"
+            | "faithfully"
+            | "best"
+            | "gratitude"
+            | "grüßen"
+            | "grüße"
+            | "cordially"
+            | "truly"
+            | "respectfully"
+            | "saludos"
+            | "cordialement"
+            | "groet"
+            | "groeten"
+            | "hilsen"
+            | "hälsningar"
+            | "saluti"
+    )
+}

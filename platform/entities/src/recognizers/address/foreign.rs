@@ -24,6 +24,17 @@ impl Streets<'_> {
         {
             return None;
         }
+        // "Leopold Achterhof, 64, who ran …" is so old.
+        let aged = strand.gap(number) == ", "
+            && strand.tail(number).starts_with(',')
+            && strand.raw(number + 1).starts_with(char::is_lowercase)
+            && at > 0
+            && strand.gap(at) == " "
+            && is_name_word(strand, at - 1)
+            && !words::is_english(strand.lower(at - 1));
+        if aged {
+            return None;
+        }
         // "Karl-Marx-…" is one name, and so is "Søndre Ringvej", "Franz von Suppé-Gasse".
         let mut start = at;
         while start > 0 && at - start < LONGEST_NAME {

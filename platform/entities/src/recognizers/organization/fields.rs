@@ -92,6 +92,21 @@ fn names_company(strand: &Strand<'_>, label: Range<usize>) -> bool {
                 | "insurance"
                 | "retailer"
                 | "bureau"
+                | "broker"
+                | "lender"
+                | "manufacturer"
+                | "brand"
+                | "distributor"
+                | "operator"
+                | "shipper"
+                | "sponsor"
+                | "publisher"
+                | "seller"
+                | "brokerage"
+                | "charity"
+                | "union"
+                | "payee"
+                | "payable"
         )
     };
     let last = label.end - 1;
@@ -103,6 +118,7 @@ fn names_company(strand: &Strand<'_>, label: Range<usize>) -> bool {
     });
     !number
         && (kind(last)
+            || (label.len() > 1 && strand.says(last - 1, &["payable", "to"]))
             || (strand.lower(last) == "name" && label.clone().any(kind))
             || (strand.says(label.start, &["name", "of"]) && kind(last)))
 }
@@ -173,7 +189,8 @@ fn asks(conversation: &Conversation<'_>, token: usize) -> bool {
         word(0),
         "insured" | "insurance" | "bank" | "booked" | "book" | "employed" | "work" | "working"
     ) && matches!(word(1), "with" | "by" | "for");
-    let named = word(0) == "name" && word(1) == "of" && kind(word(3));
+    let company = kind(word(0)) && word(1) == "name";
+    let named = company || word(0) == "name" && word(1) == "of" && kind(word(3));
     which || yours || who || named
 }
 

@@ -16,9 +16,10 @@ use crate::words;
 static FORM: LazyLock<Regex> = LazyLock::new(|| {
     let forms = [
         r"Inc\.?|LLC|L\.L\.C\.|LLP|L\.P\.|Ltd\.?|Limited|PLC|plc|Corp\.?|Corporation|Incorporated|Co\.(?: KG(?:aA)?| OHG)?|Company|Pty(?: Ltd)?",
-        r"GmbH(?: & Co\.(?: KG(?:aA)?| OHG)?)?|AG(?: & Co\.(?: KG(?:aA)?| OHG)?)?|KGaA|KG|OHG(?:mbH)?|GbR|e\. ?G\.|e\. ?V\.|UG|Stiftung(?: & Co\.(?: KG(?:aA)?)?)?",
+        r"GmbH(?: & Co\.(?: KG(?:aA)?| OHG)?)?|AG(?: & Co\.(?: KG(?:aA)?| OHG)?)?|KGaA|KG|OHG(?: ?mbH)?|GbR|e\. ?G\.|e\. ?V\.|UG|Stiftung(?: & Co\.(?: KG(?:aA)?)?)?",
         r"S\.? ?A\.? ?R\.? ?L\.?|S\.A\.S\.?|SAS|SASU|EURL|S\.A\.U\.?|S\.A\.T\.?|S\.A\.D\.?|S\.A\.|SA|SNC|S\.N\.C\.|[Ss]\. ?[Rr]\. ?[Ll]\.|SRL|S\.p\.A\.|s\.p\.a\.|SPA|SpA|s\.n\.c\.|s\.a\.s\.",
         r"S\.L\.(?:L\.|N\.E\.?|P\.|U\.)?|S\.Coop\.|S\.Com\.|S\.C\.P\.?|S\. ?de R\. ?L\.|C\.V\.|Ltda\.?|Lda\.?|EIRELI|S/A|- ME|ME",
+        r"\((?:Pty|Pvt|Private)\.?\) (?:Ltd\.?|Limited)|Pvt\.? (?:Ltd\.?|Limited)|K\.K\.|Co\.,? ?Ltd\.?|[&e]n? Zn\.|(?:&|en) Zonen|& Cie\.?|& Figli|& Fils|(?:&|und) S(?:ö|oe)hne|(?:&|e|y) Hijos|(?:&|og) S(?:ø|ö)nn?er",
         r"N\.V\.|NV|B\.V\.|BV|VOF|CVBA|BVBA|VZW|AB|A/S|ApS|ASA|Oyj?|Kft\.?|Zrt\.?|Nyrt\.?|Bt\.?|d\.o\.o\.?|d\.d\.?|j\.t\.d\.|s\.r\.o\.|a\.s\.|sp\. z o\.o\.|Sp\. z o\.o\.|A\.Ş\.|Sdn Bhd|Tbk",
         r"Group|Holdings?|(?:and|&) (?:Sons|Daughters|Co(?:mpany)?|Partners|Associates|Brothers)|e (?:figli|Figli)|[ye] (?:asociados|Asociados)|& (?:Asociados|asociados)|et (?:Fils|fils|Associés)|Bros\.?|Brothers|Partners|Associates|Industries|Enterprises|Technologies|Logistics|Airlines|Airways|Bank|Insurance|University|Hospital|Foundation|Institute|Pharmacy|Hnos",
         r"INC\.?|CORPORATION|CORP\.?|LTD\.?|LIMITED|(?:CO|Co)\.?,? ?(?:LTD|Ltd)\.?|CompanyLtd|COMPANYLTD|LP|Plc|p\.l\.c\.|N\.A\.|HOLDINGS?|GROUP|BANK|Banc(?:orp(?:oration)?|shares)|Trust|Fund|Bhd",
@@ -159,7 +160,7 @@ fn is_word(form: &str) -> bool {
     let letters = letters.trim_end_matches('.');
     let abbreviation = matches!(
         letters.to_ascii_lowercase().as_str(),
-        "inc" | "ltd" | "corp" | "co" | "bros" | "ltda" | "lda" | "companyltd"
+        "inc" | "ltd" | "corp" | "co" | "bros" | "ltda" | "lda" | "companyltd" | "zn" | "cie"
     );
     form.ends_with('.') && !letters.contains('.') && !abbreviation
 }
@@ -170,22 +171,36 @@ fn fits(text: &str, tokens: &[crate::text::Token], at: usize, form: usize) -> bo
     let word = &text[before.start..before.end];
     let next = tokens.get(at).map_or(text.len(), |token| token.start);
     let gap = &text[before.end..next];
+    let joined = form_joins(text, tokens, form);
     let close = matches!(
         gap,
         " " | "-" | " & " | "&" | "'" | "\u{2019}" | ". " | "." | " - "
     ) || (gap == ", "
         && at < form
-        && is_list(text, tokens, at..form)
+        && (joined || is_list(text, tokens, at..form))
         && !is_two(text, tokens, at))
         || (at == form && gap.starts_with([' ', ',', '-']));
     let capital = word.starts_with(char::is_uppercase);
     let lower = word.to_lowercase();
-    let name = capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower);
+    // "Méndez y asociados S.L."
+    let partners = matches!(
+        word,
+        "asociados" | "figli" | "fils" | "associés" | "hijos" | "zonen"
+    );
+    let name =
+        partners || (capital && word.chars().all(|c| c.is_alphanumeric()) && !is_stop(&lower));
     let sentence = gap == ". " && word.chars().count() > 2;
     let parted = at < form && parts(text, tokens, at);
     let possessive =
         word == "s" && at > 1 && is_apostrophe(&text[tokens[at - 2].end..before.start]);
     close && !sentence && !parted && (name || possessive || (is_joining(word) && at < form))
+}
+
+/// Whether what ends the name joins it to others: `Baker, Lowe & Partners`.
+fn form_joins(text: &str, tokens: &[crate::text::Token], form: usize) -> bool {
+    let behind = form.checked_sub(1).map_or(0, |last| tokens[last].end);
+    let rest = text[behind..].trim_start();
+    rest.starts_with("& ") || rest.starts_with("and ")
 }
 
 fn is_apostrophe(gap: &str) -> bool {

@@ -30,14 +30,21 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
     if cased && is_capital(strand.raw(at)) && (is_institution(lower) || is_business(lower)) {
         behind_capitals(strand, at, found);
-    } else if !cased && (is_institution(lower) || is_small_form(lower)) {
+    } else if !cased && lower == "and" {
+        and_sons(strand, at, found);
+    } else if !cased && (is_institution(lower) || is_small_form(lower) || is_business(lower)) {
         in_small_letters(strand, at, found);
     }
 }
 
 /// Whether a word, in lower case, is a kind of institution or business.
-pub(super) fn is_kind(lower: impl AsRef<str>) -> bool {
+pub(in crate::recognizers) fn is_kind(lower: impl AsRef<str>) -> bool {
     is_institution(lower.as_ref()) || is_business(lower.as_ref())
+}
+
+/// Whether a word, in lower case, is a kind or a legal form.
+pub(in crate::recognizers) fn is_kind_in_small_letters(lower: &str) -> bool {
+    is_kind(lower) || is_small_form(lower)
 }
 
 /// Words in capitals before a kind.
@@ -45,7 +52,8 @@ fn behind_capitals(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let goes_on = strand.gap(at + 1) == " "
         && is_capital(strand.raw(at + 1))
         && (is_institution(strand.lower(at + 1)) || is_business(strand.lower(at + 1)));
-    if goes_on {
+    // "Mobile: …" is a label.
+    if goes_on || strand.tail(at).starts_with(':') {
         return;
     }
     let mut start = at;
@@ -124,10 +132,52 @@ fn is_name(strand: &Strand<'_>, at: usize) -> bool {
             || words::is_place(&lower))
 }
 
+/// `hedley and sons`, `is this denholm and pryce`: partners, as a recognizer of speech without
+/// casing writes them.
+fn and_sons(strand: &Strand<'_>, and: usize, found: &mut Found) {
+    let surname = |at: usize| {
+        let lower = strand.lower_any(at);
+        lower.chars().count() > 3
+            && !words::is_english(&lower)
+            && !words::is_given_name(&lower)
+            && !words::is_place(&lower)
+            && words::number_word(&lower).is_none()
+    };
+    if and == 0 || strand.gap(and) != " " || strand.gap(and + 1) != " " {
+        return;
+    }
+    let given = words::is_given_name(strand.lower(and - 1));
+    let kin = matches!(
+        strand.lower(and + 1),
+        "sons" | "daughters" | "partners" | "associates" | "brothers" | "co" | "company"
+    );
+    let asked = and > 2
+        && surname(and - 1)
+        && surname(and + 1)
+        && (strand.says(and - 3, &["is", "this"])
+            || strand.says(and - 3, &["calling", "from"])
+            || strand.says(and - 3, &["work", "for"])
+            || strand.says(and - 3, &["lawyers", "at"]));
+    // "james and company" may be he and his guests.
+    let sons = matches!(strand.lower(and + 1), "sons" | "daughters" | "partners");
+    if (kin && (surname(and - 1) || (given && sons))) || asked {
+        add(strand, and - 1..and + 2, score::CONTEXT, found);
+    }
+}
+
 /// `lincoln high school`: names before a kind, as a recognizer of speech without casing writes it.
 fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    // "copperline energy needs", not "london energy": what is a word as well wants a name that is
+    // nothing else.
+    let sure = is_institution(strand.lower(at)) || is_small_form(strand.lower(at));
+    let goes_on = strand.gap(at + 1) == " "
+        && (is_kind(strand.lower(at + 1)) || is_small_form(strand.lower(at + 1)));
+    if goes_on {
+        return;
+    }
     let mut head = at;
-    while head > 0 && strand.gap(head) == " " && is_middle(strand.lower(head - 1)) {
+    let middle = |lower: &str| is_middle(lower) || is_kind(lower);
+    while head > 0 && strand.gap(head) == " " && middle(strand.lower(head - 1)) {
         head -= 1;
     }
     let mut start = head;
@@ -140,7 +190,15 @@ fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
     {
         start -= 1;
     }
-    if start < head {
+    let unknown = |at: usize| {
+        let lower = strand.lower_any(at);
+        is_name(strand, at)
+            && lower.chars().count() > 3
+            && !words::is_given_name(&lower)
+            && !words::is_place(&lower)
+            && words::number_word(&lower).is_none()
+    };
+    if start < head && (sure || (start..head).any(unknown)) {
         add(strand, start..at + 1, score::MODEL + 0.03, found);
     }
 }
@@ -181,13 +239,22 @@ fn leads(strand: &Strand<'_>, at: usize) -> bool {
         return is_capital(strand.raw(at))
             && !is_stop(lower)
             && !group
-            && !starts_sentence(strand, at)
+            && (!starts_sentence(strand, at) || strand.gap(at) == ": ")
             && strand.raw(at).chars().count() > 1;
     }
     matches!(
         lower,
         "royal" | "state" | "national" | "federal" | "central" | "reserve" | "technical" | "first"
     )
+}
+
+/// `Department of Health and Human Services`, but two of them in `University of Otago and CSIRO`.
+fn goes_on_behind_and(strand: &Strand<'_>, start: usize, and: usize) -> bool {
+    let next = strand.lower_any(and + 1);
+    let place = format!("{} and {next}", strand.lower_any(and - 1));
+    let known = super::listed::is_listed(&next) || is_head(&next);
+    (words::is_english(&next) && words::is_english(&strand.lower_any(start)) && !known)
+        || words::is_place(&place)
 }
 
 /// The words that an institution is of.
@@ -207,7 +274,8 @@ fn object(strand: &Strand<'_>, start: usize) -> Range<usize> {
             && matches!(lower, "and" | "of" | "de" | "the")
             && end > start
             && is_capital(strand.raw(end + 1))
-            && strand.gap(end + 1) == " ";
+            && strand.gap(end + 1) == " "
+            && (lower != "and" || goes_on_behind_and(strand, start, end));
         if !tied || !(word || joins) {
             break;
         }

@@ -91,24 +91,20 @@ fn listed(strand: &Strand<'_>, at: usize) -> Option<(usize, Known)> {
     {
         return None;
     }
-    let mut name = String::new();
-    let mut best = None;
-    for end in at + 1..=(at + LONGEST_NAME).min(strand.len()) {
-        if end > at + 1 {
-            match strand.gap(end - 1) {
-                " " | "-" | ". " | "/" => name.push(' '),
-                "&" | " & " => name.push('&'),
-                "." => name.push('.'),
-                "'" | "\u{2019}" => name.push('\''),
-                _ => break,
-            }
-        }
-        name.push_str(&strand.lower_any(end - 1));
-        let of = |(names, _): &Names| names.contains(name.as_str());
-        let known = LISTS.iter().find(|(names, _)| of(names));
-        best = known.map(|(_, known)| (end, *known)).or(best);
-    }
-    best
+    let joint = |gap: &str| match gap {
+        " " | "-" | ". " | "/" => Some(" "),
+        "&" | " & " => Some("&"),
+        "." => Some("."),
+        "'" | "\u{2019}" => Some("'"),
+        _ => None,
+    };
+    strand.longest(at, LONGEST_NAME, joint, |name, _| {
+        let of = |(names, _): &Names| names.contains(name);
+        LISTS
+            .iter()
+            .find(|(names, _)| of(names))
+            .map(|(_, known)| *known)
+    })
 }
 
 /// Whether words that are listed as nothing else are written as a name is.

@@ -4,13 +4,31 @@
 //!
 //! The model finds what has none of these.
 
+/// Sets of words, each with the question whether it has one.
+macro_rules! word_sets {
+    ($($(#[doc = $doc:literal])* $name:ident: $words:literal;)*) => {
+        $($(#[doc = $doc])* pub(crate) fn $name(lower: &str) -> bool {
+            static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
+                std::sync::LazyLock::new(|| $words.split_whitespace().collect());
+            SET.contains(lower)
+        })*
+    };
+}
+
+mod around;
 mod cues;
 mod fields;
 mod form;
 mod kind_words;
 mod kinds;
 mod listed;
+mod look;
+mod signature;
 mod told;
+
+pub(super) use around::said::is_kind_noun as is_company_noun;
+pub(crate) use kind_words::is_lead as is_kind_before;
+pub(super) use kinds::{is_kind, is_kind_in_small_letters as is_kind_or_form};
 
 use super::{Found, Scene};
 use crate::entity::{score, types};
@@ -27,6 +45,8 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
         while at < strand.len() {
             partners(strand, at, found);
             cues::find(strand, at, found);
+            around::find(strand, at, found);
+            signature::find(strand, at, found);
             kinds::find(strand, at, found);
             at += 1;
         }
@@ -62,7 +82,13 @@ fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && strand.gap(at + 3) == " ";
     // "our founders: Kleist, Khan and Barber" are three people.
     let listed = strand.gap(at) == ": ";
-    if three && name(at) && name(at + 1) && name(at + 3) && strand.gap(at) != ", " && !listed {
+    // "Jane Robinson, Gisbert y Izquierdo": she, and two.
+    let person = cased
+        && strand.gap(at) == " "
+        && is_capital(strand.raw(at.wrapping_sub(1)))
+        && words::is_given_name(strand.lower_before(at));
+    let goes_on = strand.gap(at) == ", " && !cues::follows_person(strand, at);
+    if three && name(at) && name(at + 1) && name(at + 3) && !goes_on && !listed && !person {
         let surnames = [at, at + 1, at + 3]
             .iter()
             .filter(|at| words::is_surname(strand.lower(**at)))

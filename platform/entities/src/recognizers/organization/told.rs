@@ -1,7 +1,8 @@
 //! Companies and institutions by what is told of them: `Acme charged me twice`, `Acme's chief
 //! executive`, `this is Jane from Acme`.
 
-use super::cues::{LONGEST_SAID, behind_cue, is_function_word};
+use super::around::said::is_companys;
+use super::cues::{Cue, LONGEST_SAID, behind_cue, is_function_word};
 use super::{LONGEST_NAME, add, is_capital, is_joining, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
@@ -24,7 +25,7 @@ fn introduced(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let told = (at.saturating_sub(INTRODUCTION)..at - 1)
         .any(|before| strand.says(before, &["this", "is"]) || strand.says(before, &["name", "is"]));
     if told {
-        behind_cue(strand, at + 1, false, found);
+        behind_cue(strand, at + 1, Cue::Sure, found);
     }
 }
 
@@ -100,34 +101,13 @@ fn before_possession(strand: &Strand<'_>, at: usize, found: &mut Found) {
 }
 
 fn is_owned(strand: &Strand<'_>, at: usize) -> bool {
-    matches!(
+    let adjective = matches!(
         strand.lower(at),
-        "ceo"
-            | "cfo"
-            | "cto"
-            | "coo"
-            | "spokesman"
-            | "spokeswoman"
-            | "spokesperson"
-            | "headquarters"
-            | "shares"
-            | "shareholders"
-            | "stock"
-            | "portal"
-            | "website"
-            | "servers"
-            | "server"
-            | "employees"
-            | "chairman"
-            | "subsidiary"
-            | "factory"
-            | "factories"
-            | "profits"
-            | "earnings"
-            | "revenue"
-            | "management"
-            | "warehouse"
-    ) || strand.says(at, &["chief", "executive"])
+        "new" | "own" | "latest" | "former" | "main" | "current" | "online" | "annual" | "biggest"
+    );
+    let at = at + usize::from(adjective && strand.gap(at + 1) == " ");
+    is_companys(strand.lower(at))
+        || strand.says(at, &["chief", "executive"])
         || strand.says(at, &["customer", "service"])
         || strand.says(at, &["customer", "support"])
 }

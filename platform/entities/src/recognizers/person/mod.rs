@@ -4,14 +4,15 @@
 //! no common word; only a strong one ("my name is") believes a word in small letters.
 
 mod cues;
+mod placed;
 mod told;
 
 use std::ops::Range;
 
 use cues::{CUES_BY_WORD, Strength};
-use told::{aged, doer, enumerated, with_initial};
+use told::{aged, behind_initial, doer, enumerated, with_initial};
 
-use super::{Found, Reading, Scene};
+use super::{Found, Reading, Scene, organization};
 use crate::context::{Distance, Topic};
 use crate::entity::{score, types};
 use crate::text::Strand;
@@ -35,6 +36,8 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
             aged(strand, at, found);
             enumerated(strand, at, found);
             with_initial(strand, at, found);
+            behind_initial(strand, at, found);
+            placed::find(strand, at, found);
             if strand.starts_turn(at) || strand.gap(at).contains('?') {
                 in_answer(scene, strand, at, found);
             }
@@ -71,7 +74,13 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
     // Without capitals, a word behind a cue that is no word of English is a name.
     let uncased = !strand.is_cased(at)
         && (title || words::is_given_name(&lower) || !words::is_english(&lower));
-    let any_case = strength == Strength::Strong || (uncased && strength != Strength::Faint);
+    // "the account is under szymon kowalczyk": two words that are none.
+    let two = uncased
+        && !strand.is_cased(at)
+        && strand.gap(at + 1) == " "
+        && [at, at + 1].into_iter().all(|at| is_unknown(strand, at));
+    let any_case =
+        strength == Strength::Strong || (uncased && (strength != Strength::Faint || two));
     let Some(end) = name(strand, at, any_case) else {
         return;
     };
@@ -87,7 +96,7 @@ fn behind_cue(strand: &Strand<'_>, at: usize, strength: Strength, found: &mut Fo
             (given || word || (unknown && !place), score::MODEL + 0.02)
         }
         Strength::Faint => (
-            given || (sure && is_likely_pair(strand, at..end)),
+            given || (sure && (two || is_likely_pair(strand, at..end))),
             score::LOOKS,
         ),
     };
@@ -139,6 +148,11 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
     // "Sierra Leone" and "Emily Ville" are places.
     let two = format!("{} {}", strand.lower(at), strand.lower(at + 1));
     if end - at == 2 && (words::is_place(&two) || words::is_place_end(strand.lower(at + 1))) {
+        return;
+    }
+    // "Perla Invest" is a firm.
+    let last = strand.lower(end - 1);
+    if end - at >= 2 && organization::is_kind(last) && !words::is_word_and_name(last) {
         return;
     }
     let score = if end - at >= 2 {
@@ -198,7 +212,10 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
             && next_capital
             && !words::is_common(strand.lower(at + 1)));
     let fits = |raw: &str| raw.chars().count() >= 2 && raw.chars().all(is_name_char);
-    if !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
+    // "the MAC address"
+    let acronym = first.chars().all(char::is_uppercase)
+        && (words::is_acronym(lower) || words::is_no_name(lower));
+    if acronym || !fits(first) || !(capital || any_case) || doubted || words::is_company(lower) {
         return None;
     }
     let mut end = at + 1;
@@ -215,7 +232,13 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
             break;
         }
         let unit = is_unit(lower) && strand.raw(next).starts_with(|c: char| c.is_ascii_digit());
-        let word = fits(raw) && (is_capital(raw) || !capital) && !words::is_common(lower) && !unit;
+        // "my boss henrietta signed it"
+        let verb = !capital && lower.ends_with("ed") && words::is_english(lower);
+        let word = fits(raw)
+            && (is_capital(raw) || !capital)
+            && !words::is_common(lower)
+            && !unit
+            && !verb;
         if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
             break;
         }
@@ -233,6 +256,20 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
     }
     let company = (at..=end).any(|at| words::is_company(strand.lower(at)) && strand.gap(at) == " ");
     (!company).then_some(end)
+}
+
+/// Whether a word is none, nor a place, a company's kind or a number.
+fn is_unknown(strand: &Strand<'_>, at: usize) -> bool {
+    let lower = strand.lower_any(at);
+    lower.chars().count() > 3
+        && lower.chars().all(is_name_char)
+        && !words::is_english(&lower)
+        && !words::is_common(&lower)
+        && !words::is_place(&lower)
+        && !words::is_no_name(&lower)
+        && !words::is_company(&lower)
+        && !organization::is_kind(&lower)
+        && words::number_word(&lower).is_none()
 }
 
 /// What of a building is numbered; behind a name it begins an address.

@@ -2,7 +2,8 @@
 
 use super::{add, is_capital, is_group, is_name_char, name};
 use crate::entity::score;
-use crate::recognizers::Found;
+use crate::recognizers::title::is_occupation;
+use crate::recognizers::{Found, organization};
 use crate::text::Strand;
 use crate::words;
 
@@ -11,6 +12,10 @@ use crate::words;
 pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let verb = strand.gap(at + 1) == " "
         && (does(strand.lower(at + 1)) || strand.says(at + 1, &["is", "from"]));
+    let colleague = strand.gap(at + 1) == " "
+        && strand.lower(at + 1) == "from"
+        && is_department(strand.lower(at + 2));
+    let verb = verb || colleague || works(strand, at);
     // Ann: "Who are you?"
     let speech = strand
         .gap(at + 1)
@@ -40,7 +45,12 @@ pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let alone = strand.gap(at) != " " || !is_capital(strand.raw(at.wrapping_sub(1)));
     let article = matches!(strand.lower_before(at), "the" | "a" | "an");
     let capitals = raw.chars().count() > 3 && raw.chars().all(char::is_uppercase);
-    if unknown && alone && !article && !capitals && name(strand, at, false) == Some(at + 1) {
+    if unknown
+        && alone
+        && !article
+        && !capitals
+        && name(strand, at, colleague && !strand.is_cased(at)) == Some(at + 1)
+    {
         add(strand, at..at + 1, score::MODEL + 0.03, found);
     }
 }
@@ -109,6 +119,87 @@ pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
     if named(at) && named(at + 2) {
         add(strand, at..at + 3, score::MODEL + 0.03, found);
     }
+}
+
+/// `H. Oyelowo`: a letter and a name that is no word.
+pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
+    let letter = strand.raw(at);
+    let initial = letter.chars().count() == 1
+        && is_capital(letter)
+        && strand.gap(at + 1) == ". "
+        && !matches!(strand.gap(at), "." | "'" | "\u{2019}" | "-" | "&");
+    let before = at > 0 && strand.gap(at) == " " && is_capital(strand.raw(at - 1));
+    if !initial || before {
+        return;
+    }
+    let raw = strand.raw(at + 1);
+    let lower = strand.lower_any(at + 1);
+    let named = is_capital(raw)
+        && raw.chars().count() >= 3
+        && !raw.chars().all(char::is_uppercase)
+        && raw.chars().all(is_name_char)
+        && (words::is_surname(&lower) || !words::is_english(&lower))
+        && !words::is_place(&lower)
+        && !words::is_company(&lower)
+        && !words::is_no_name(&lower);
+    let goes_on = strand.gap(at + 2) == " " && is_capital(strand.raw(at + 2));
+    if named && !goes_on {
+        add(strand, at..at + 2, score::MODEL + 0.01, found);
+    }
+}
+
+/// Whether an occupation, or what a man or a woman does, is told beside a name: `our driver
+/// Abdulkadir`, `Kjell is a plumber`, `Ingunn called because she was ill`.
+fn works(strand: &Strand<'_>, at: usize) -> bool {
+    const LONGEST_CLAUSE: usize = 8;
+    let occupation = |at: usize| {
+        let lower = strand.lower(at);
+        is_occupation(lower) && !organization::is_company_noun(lower)
+    };
+    let led = at > 1
+        && strand.gap(at) == " "
+        && occupation(at - 1)
+        && matches!(
+            strand.lower(at - 2),
+            "my" | "our" | "the" | "his" | "her" | "your" | "their" | "a"
+        );
+    let is = strand.gap(at + 1) == " " && matches!(strand.lower(at + 1), "is" | "was");
+    let what = at + 1 + usize::from(is);
+    let told = (is || strand.gap(at + 1) == ", ")
+        && matches!(strand.lower(what), "a" | "an" | "the" | "our" | "my")
+        && strand.gap(what + 1) == " "
+        && (occupation(what + 1) || (strand.gap(what + 2) == " " && occupation(what + 2)));
+    let clause = (at + 1..strand.len().min(at + LONGEST_CLAUSE))
+        .take_while(|next| matches!(strand.gap(*next), " " | ", "));
+    let opens = strand.gap(at) != " " && strand.gap(at + 1) == " ";
+    let she = opens
+        && clause.into_iter().any(|next| {
+            matches!(
+                strand.lower(next),
+                "because" | "and" | "but" | "as" | "since"
+            ) && matches!(strand.lower(next + 1), "she" | "he")
+        });
+    led || told || she
+}
+
+/// Where in a company somebody is: `Thandiwe from billing`.
+fn is_department(lower: &str) -> bool {
+    matches!(
+        lower,
+        "billing"
+            | "accounts"
+            | "accounting"
+            | "sales"
+            | "marketing"
+            | "hr"
+            | "finance"
+            | "claims"
+            | "legal"
+            | "payroll"
+            | "procurement"
+            | "reception"
+            | "engineering"
+    )
 }
 
 /// What only people do.

@@ -3,6 +3,8 @@
 
 mod occupation;
 
+pub(super) use occupation::is_occupation;
+
 use super::{Found, Scene};
 use crate::entity::{score, types};
 use crate::words;
@@ -25,6 +27,16 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 || (!strand.is_cased(at)
                     && !words::is_common(strand.lower(at + 1))
                     && !next.is_empty());
+            // "doctor venkataraman", where nothing has capitals.
+            let next_lower = strand.lower_any(at + 1);
+            let said = !strand.is_cased(at)
+                && strand.gap(at + 1) == " "
+                && next_lower.chars().count() > 3
+                && (words::is_surname(&next_lower) || !words::is_english(&next_lower))
+                && matches!(
+                    &*lower,
+                    "doctor" | "professor" | "miss" | "captain" | "judge"
+                );
             // "Father Brown" is one, "my father" and "Miss the train" are none.
             let alone = !is_abbreviation(&lower) && !capital;
             let bound = strand.gap(at + 1) == " " || dotted;
@@ -33,7 +45,7 @@ pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
                 || !bound
                 || after_street
                 || (alone && strand.is_cased(at))
-                || (alone && is_word(&lower))
+                || (alone && is_word(&lower) && !said)
             {
                 continue;
             }

@@ -52,12 +52,17 @@ const NOUNS: &str = "accountant actor actress actuary adjuster administrator adv
 static SET: std::sync::LazyLock<foldhash::HashSet<&'static str>> =
     std::sync::LazyLock::new(|| NOUNS.split_whitespace().collect());
 
+/// Whether a word, in lower case, is a noun that occupations end with.
+pub(crate) fn is_occupation(lower: &str) -> bool {
+    SET.contains(lower)
+}
+
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         let strand = &reading.strand;
         for at in 0..strand.len() {
             // Asked of every word, so the cheap question first.
-            if !SET.contains(strand.lower(at)) {
+            if !is_occupation(strand.lower(at)) {
                 continue;
             }
             let start = line(strand, at)
