@@ -261,8 +261,17 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         let name = words::is_given_name(strand.lower(before)) && !is_stop(strand, before);
         start -= usize::from(name && !words::is_common(strand.lower(start)));
     }
+    let start = with_letter(reading, start);
     let value = value(reading, start..sign);
     (start < sign && !value.is_empty()).then(|| (taken_back(strand, start), value))
+}
+
+/// `p as in peter a t e l`: a position, or that of the letter that the word there explains.
+fn with_letter(reading: &Reading<'_>, start: usize) -> usize {
+    let index = reading.codes.partition_point(|run| run.at().end <= start);
+    let items = reading.codes.get(index).map_or(&[][..], |run| &run.items);
+    let item = items.iter().find(|item| item.at.contains(&start));
+    item.map_or(start, |item| item.at.start)
 }
 
 /// `maria dot, no wait, marie dot …`: what was begun and taken back belongs to the address, too.

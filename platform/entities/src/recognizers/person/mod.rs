@@ -21,6 +21,9 @@ use crate::words;
 /// A name has at most this many words.
 const LONGEST_NAME: usize = 5;
 
+/// Given names that are shorter are too often something else where nothing announces them.
+const SHORTEST_LONE: usize = 4;
+
 pub(super) fn find(scene: &Scene<'_>, found: &mut Found) {
     for reading in &scene.readings {
         let strand = &reading.strand;
@@ -143,6 +146,9 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && !matches!(strand.lower(at + 1), "ltd" | "inc" | "llc" | "plc" | "gmbh")
         && strand.gap(at + 2) != ".";
     let Some(end) = name(strand, at, uncased) else {
+        if is_lone_given_name(strand, at) {
+            add(strand, at..at + 1, score::LOOKS, found);
+        }
         return;
     };
     // "Sierra Leone" and "Emily Ville" are places.
@@ -161,6 +167,17 @@ fn full_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
         score::LOOKS
     };
     add(strand, at..end, score, found);
+}
+
+/// Whether a given name in text without capitals is nothing else: `it's terrence not me`.
+fn is_lone_given_name(strand: &Strand<'_>, at: usize) -> bool {
+    let lower = strand.lower(at);
+    !strand.is_cased(at)
+        && lower.len() >= SHORTEST_LONE
+        && !words::is_english(lower)
+        && !words::is_place(lower)
+        && !words::is_company(lower)
+        && !words::is_given_word(lower)
 }
 
 /// A turn that answers the question for a name.
