@@ -6,6 +6,7 @@ thread, after it had read some lines to warm up.
 """
 
 import json
+import logging
 import os
 import sys
 import time
@@ -14,6 +15,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from presidio_analyzer import AnalyzerEngine  # noqa: E402
 from presidio_analyzer.nlp_engine import NlpEngineProvider  # noqa: E402
+
+# Its recognizer of e-mail addresses asks for a list of domains and takes one of its own if there is
+# no network: a page of traceback says so.
+logging.getLogger("tldextract").setLevel(logging.CRITICAL)
 
 WARM_UP = 50
 
