@@ -17,7 +17,8 @@ const CUES: &[(Topic, &str)] = &[
         Topic::Address,
         "address,street address,home address,mailing address,shipping address,billing address,\
          i live at,live at,lives at,living at,moved to,located at,deliver to,deliver it to,ship to,\
-         ship it to,send it to,where do you live,sent to,property at",
+         ship it to,ship it,shipped to,send it to,send it,where do you live,sent to,property at,deliver it,\
+         delivered to,coming to",
     ),
     (
         Topic::Account,

@@ -261,17 +261,25 @@ fn local(reading: &Reading<'_>, sign: usize) -> Option<(usize, String)> {
         let name = words::is_given_name(strand.lower(before)) && !is_stop(strand, before);
         start -= usize::from(name && !words::is_common(strand.lower(start)));
     }
-    let start = with_letter(reading, start);
+    let start = with_letters(reading, start);
     let value = value(reading, start..sign);
     (start < sign && !value.is_empty()).then(|| (taken_back(strand, start), value))
 }
 
-/// `p as in peter a t e l`: a position, or that of the letter that the word there explains.
-fn with_letter(reading: &Reading<'_>, start: usize) -> usize {
-    let index = reading.codes.partition_point(|run| run.at().end <= start);
+/// `p as in peter a t e l as in larry`: where the letters begin that are spelled up to a position or
+/// over it.
+fn with_letters(reading: &Reading<'_>, start: usize) -> usize {
+    let index = reading.codes.partition_point(|run| run.at().end < start);
     let items = reading.codes.get(index).map_or(&[][..], |run| &run.items);
-    let item = items.iter().find(|item| item.at.contains(&start));
-    item.map_or(start, |item| item.at.start)
+    let mut first = start;
+    for item in items.iter().rev().filter(|item| item.at.start < start) {
+        let spelled = item.chars.len() == 1 && item.at.end >= first;
+        if !spelled {
+            break;
+        }
+        first = item.at.start;
+    }
+    first
 }
 
 /// `maria dot, no wait, marie dot …`: what was begun and taken back belongs to the address, too.

@@ -19,7 +19,9 @@ pub(super) fn unit(reading: &Reading<'_>, at: usize) -> usize {
     let code = raw.len() <= 4
         && raw
             .bytes()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        // "unit c", where nothing has capitals.
+        || (end == next && raw.len() == 1 && !strand.is_cased(at) && raw != "i");
     let house = end == next && is_house_number(raw);
     if !raw.is_empty()
         && (code || house)

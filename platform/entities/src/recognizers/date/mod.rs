@@ -95,30 +95,50 @@ fn add(
 fn with_short_year(reading: &Reading<'_>, end: usize) -> usize {
     let numbers = &reading.numbers;
     let index = numbers.partition_point(|number| number.at.start < end);
-    let year = numbers.get(index).filter(|year| {
+    let Some(year) = numbers.get(index).filter(|year| {
         let tied = matches!(reading.strand.gap(end), " " | ", " | " '");
-        year.at.start == end && tied && year.digits.len() == 2 && !year.ordinal
+        year.at.start == end && tied && !year.ordinal
+    }) else {
+        return end;
+    };
+    // "oh three"
+    let unit = numbers.get(index + 1).filter(|unit| {
+        year.digits == "0" && unit.at.start == year.at.end && unit.digits.len() == 1
     });
-    let counted = year.is_some_and(|year| words::is_unit(reading.strand.lower(year.at.end)));
-    year.filter(|_| !counted).map_or(end, |year| year.at.end)
+    let close = unit.map_or(year.at.end, |unit| unit.at.end);
+    let counted = words::is_unit(reading.strand.lower(close));
+    let fits = year.digits.len() == 2 || unit.is_some();
+    if fits && !counted { close } else { end }
 }
 
-/// `09 of 27`, `five of twenty six` where a card's expiry is spoken of.
+/// `09 of 27`, `five of twenty six`, `august of thirty two` where a card's expiry is spoken of.
 fn by_expiry(scene: &Scene<'_>, reading: &Reading<'_>, index: usize, found: &mut Found) {
     let strand = &reading.strand;
-    let (month, Some(year)) = (&reading.numbers[index], reading.numbers.get(index + 1)) else {
+    let year = &reading.numbers[index];
+    let Some(joint) = year.at.start.checked_sub(1) else {
         return;
     };
-    let tied = year.at.start == month.at.end + 1
-        && matches!(strand.lower(month.at.end), "of" | "slash" | "in")
-        && !strand.starts_turn(year.at.start);
-    let fits = month.value.is_some_and(|month| (1..=12).contains(&month))
+    let tied = matches!(strand.lower(joint), "of" | "slash" | "in")
+        && !strand.starts_turn(year.at.start)
         && year
             .value
             .is_some_and(|year| (20..=60).contains(&(year % 2000)));
-    let at = month.at.start..year.at.end;
-    if tied && fits && scene.context.near(strand, &at) == Some(Topic::Expiry) {
-        let value = format!("{}{}", month.digits, year.digits);
+    let number = index
+        .checked_sub(1)
+        .map(|before| &reading.numbers[before])
+        .filter(|month| month.at.end == joint)
+        .filter(|month| month.value.is_some_and(|month| (1..=12).contains(&month)));
+    let named = || {
+        let month = words::month(strand.lower_before(joint))?;
+        Some((joint - 1, format!("{month:02}")))
+    };
+    let month = number.map(|month| (month.at.start, month.digits.clone()));
+    let Some((start, month)) = month.or_else(named).filter(|_| tied) else {
+        return;
+    };
+    let at = start..year.at.end;
+    if scene.context.near(strand, &at) == Some(Topic::Expiry) {
+        let value = format!("{month}{}", year.digits);
         found.add(
             strand,
             at,
