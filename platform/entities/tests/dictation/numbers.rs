@@ -1,37 +1,13 @@
-//! Numbers as people dictate them to each other: in parts, over turns, with hesitation, corrections,
-//! and with a listener who agrees or repeats. Made by chance from a seed; patterns only.
-//!
-//! What is left of a number is a leak, so it counts whether all its digits are covered, by whatever
-//! type. Of cards and social security numbers nothing may be left; of all, in one of a hundred.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-use std::ops::Range;
+//! Numbers in parts.
 
 use colloquy_entities::Recognizers;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
+use crate::call::{Call, DIGITS, TEENS, TENS};
+
 /// How many numbers are dictated.
 const CALLS: usize = 1_000;
 
-const DIGITS: [&str; 10] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-];
-const TEENS: [&str; 10] = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] = [
-    "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-];
 const FILLERS: [&str; 11] = [
     "uh",
     "um",
@@ -167,7 +143,7 @@ fn said(part: &str, dice: &mut StdRng) -> String {
             .map(|b| *digit(b))
             .collect::<Vec<_>>()
             .join(" "),
-        11..15 if part.len() % 2 == 0 => part
+        11..15 if part.len().is_multiple_of(2) => part
             .as_bytes()
             .chunks(2)
             .map(pair)
@@ -175,29 +151,6 @@ fn said(part: &str, dice: &mut StdRng) -> String {
             .join(" "),
         15..18 => part.to_owned(),
         _ => part.chars().map(String::from).collect::<Vec<_>>().join(" "),
-    }
-}
-
-/// A conversation while it is written, and where digits stand in it, in characters.
-#[derive(Default)]
-struct Call {
-    text: String,
-    told: Vec<Range<usize>>,
-}
-
-impl Call {
-    fn turn(&mut self, who: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(who);
-        self.text.push_str(": ");
-    }
-
-    fn digits(&mut self, said: &str) {
-        let start = self.text.len();
-        self.text.push_str(said);
-        self.told.push(start..self.text.len());
     }
 }
 
@@ -214,12 +167,12 @@ fn call(kind: Kind, dice: &mut StdRng) -> Call {
             if dice.random_bool(0.1) {
                 let wrong: String = part.chars().map(|_| dice.random_range('1'..='9')).collect();
                 let wrong = said(&wrong, dice);
-                call.digits(&wrong);
+                call.value(&wrong);
                 call.text.push_str(CORRECTIONS.choose(dice).unwrap());
             }
         }
         let part = said(part, dice);
-        call.digits(&part);
+        call.value(&part);
     }
     call.text.push_str(
         [".", "", " and that's it.", " is that all?"]
@@ -249,7 +202,7 @@ fn between(call: &mut Call, before: &str, dice: &mut StdRng) {
                     call.turn("Agent");
                     call.text.push_str(["", "Okay, "].choose(dice).unwrap());
                     let again = said(before, dice);
-                    call.digits(&again);
+                    call.value(&again);
                     call.text.push('.');
                 }
                 _ => {}
@@ -279,10 +232,7 @@ fn dictated_numbers_leave_nothing() {
         let kind = KINDS[n % KINDS.len()];
         let call = call(kind, &mut dice);
         assert!(call.text.is_ascii(), "characters are bytes");
-        let found = recognizers.recognize_text(&call.text);
-        let covered = |at: usize| found.iter().any(|f| (f.start..f.end).contains(&at));
-        let bare = |at: usize| call.text.as_bytes()[at].is_ascii_alphanumeric() && !covered(at);
-        if call.told.iter().any(|told| told.clone().any(bare)) {
+        if call.leaves_something(&recognizers) {
             left.push((kind, call.text));
         }
     }
