@@ -210,13 +210,12 @@ fn is_provider(word: &str) -> bool {
 
 /// What the word or number at a position writes; moves on behind it.
 fn text_at(reading: &Reading<'_>, at: &mut usize) -> String {
-    let numbers = &reading.numbers;
-    match numbers.binary_search_by_key(at, |number| number.at.start) {
-        Ok(index) => {
-            *at = numbers[index].at.end;
-            numbers[index].digits.clone()
+    match reading.number_at(*at) {
+        Some(number) => {
+            *at = number.at.end;
+            number.digits.clone()
         }
-        Err(_) => {
+        None => {
             *at += 1;
             reading.strand.raw(*at - 1).to_lowercase()
         }

@@ -57,6 +57,14 @@ pub(crate) struct Reading<'c> {
 }
 
 impl Reading<'_> {
+    /// The number that starts at a word.
+    pub(crate) fn number_at(&self, at: usize) -> Option<&Number> {
+        let index = self
+            .numbers
+            .binary_search_by_key(&at, |number| number.at.start);
+        self.numbers.get(index.ok()?)
+    }
+
     /// The number that a word is part of.
     pub(crate) fn number_over(&self, at: usize) -> Option<&Number> {
         let index = self.numbers.partition_point(|number| number.at.end <= at);

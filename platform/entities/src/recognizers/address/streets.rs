@@ -300,9 +300,7 @@ impl Streets<'_> {
     /// A number and words in capitals, `1200 Broadway`, or these in the other order.
     pub(super) fn plain(&self, at: usize) -> Option<Range<usize>> {
         let strand = &self.reading.strand;
-        let numbers = &self.reading.numbers;
-        if let Ok(index) = numbers.binary_search_by_key(&at, |n| n.at.start) {
-            let number = &numbers[index];
+        if let Some(number) = self.reading.number_at(at) {
             let mut end = number.at.end;
             while end - number.at.end < LONGEST_NAME
                 && strand.gap(end) == " "

@@ -98,11 +98,7 @@ fn half(strand: &Strand<'_>, at: usize) -> Option<usize> {
 
 /// The number that begins at a word and is an hour.
 fn hour<'r>(reading: &'r Reading<'_>, at: usize) -> Option<&'r Number> {
-    let numbers = &reading.numbers;
-    let index = numbers
-        .binary_search_by_key(&at, |number| number.at.start)
-        .ok()?;
-    let hour = &numbers[index];
+    let hour = reading.number_at(at)?;
     let fits = hour.value.is_some_and(|value| (1..=12).contains(&value));
     (fits && !hour.ordinal && hour.digits.len() <= 2).then_some(hour)
 }
@@ -113,9 +109,7 @@ fn said(reading: &Reading<'_>, at: usize) -> Option<usize> {
     let strand = &reading.strand;
     let mut end = hour(reading, at)?.at.end;
     let after = |end: usize| {
-        let numbers = &reading.numbers;
-        let index = numbers.binary_search_by_key(&end, |number| number.at.start);
-        let next = numbers.get(index.ok()?)?;
+        let next = reading.number_at(end)?;
         (matches!(strand.gap(end), " " | "-") && !next.ordinal).then_some(next)
     };
     if let Some(next) = after(end) {
@@ -149,11 +143,8 @@ fn halved(reading: &Reading<'_>, at: usize) -> Option<usize> {
         return (1..=12).contains(&hour).then_some(at + 1);
     }
     let hour = hour(reading, at)?;
-    let numbers = &reading.numbers;
-    let minute = numbers
-        .binary_search_by_key(&hour.at.end, |number| number.at.start)
-        .ok()
-        .map(|index| &numbers[index])
+    let minute = reading
+        .number_at(hour.at.end)
         .filter(|minute| minute.digits.len() == 2 && minute.value.is_some_and(|value| value < 60));
     half(strand, minute.map_or(hour.at.end, |minute| minute.at.end))
 }

@@ -264,7 +264,8 @@ impl Dates<'_> {
             Some(told) => told,
             None => {
                 let short = self
-                    .number(b.at.end)
+                    .reading
+                    .number_at(b.at.end)
                     .filter(|year| year.digits.len() == 2)?;
                 (full_year(short.value?), short.at.end)
             }
@@ -294,17 +295,8 @@ impl Dates<'_> {
         (at - the).checked_sub(1).filter(named).unwrap_or(at)
     }
 
-    /// The number that starts at a position.
-    fn number(&self, at: usize) -> Option<&Number> {
-        let numbers = &self.reading.numbers;
-        let index = numbers
-            .binary_search_by_key(&at, |number| number.at.start)
-            .ok()?;
-        Some(&numbers[index])
-    }
-
     fn day(&self, at: usize) -> Option<(u64, usize)> {
-        let number = self.number(at)?;
+        let number = self.reading.number_at(at)?;
         let day = number
             .value
             .filter(|day| (1..=31).contains(day) && number.digits.len() <= 2)?;
@@ -315,18 +307,23 @@ impl Dates<'_> {
     fn year(&self, at: usize) -> Option<(u64, usize)> {
         let strand = &self.reading.strand;
         let at = at + usize::from(matches!(strand.lower(at), "of" | "in"));
-        let number = self.number(at).filter(|number| !number.ordinal)?;
+        let number = self
+            .reading
+            .number_at(at)
+            .filter(|number| !number.ordinal)?;
         let value = number.value?;
         if (1880..=2100).contains(&value) {
             return Some((value, number.at.end));
         }
         if (18..=20).contains(&value) {
             let next = self
-                .number(number.at.end)
+                .reading
+                .number_at(number.at.end)
                 .filter(|next| next.digits.len() <= 2)?;
             let rest = next.value.filter(|_| !next.ordinal)?;
             let units = self
-                .number(next.at.end)
+                .reading
+                .number_at(next.at.end)
                 .filter(|n| rest == 0 && n.digits.len() == 1);
             let (rest, end) = match units {
                 Some(units) => (units.value?, units.at.end),

@@ -103,7 +103,7 @@ impl Dates<'_> {
     fn lone_year(&self, at: usize) -> Option<(usize, String)> {
         let strand = &self.reading.strand;
         // Nearly all words are none.
-        self.number(at)?;
+        self.reading.number_at(at)?;
         if strand.starts_turn(at) || strand.gap(at) != " " {
             return None;
         }
@@ -140,7 +140,7 @@ impl Dates<'_> {
         let (year, end) = self.year(at)?;
         let behind = strand.lower(end);
         let counts = strand.gap(end) == " "
-            && (words::is_unit(behind) || self.number(end).is_some())
+            && (words::is_unit(behind) || self.reading.number_at(end).is_some())
             || strand.tail(end - 1).starts_with(['%', '/', '-', ':']);
         let fits = (led || season) && YEARS.contains(&year) && !counts;
         fits.then(|| (end, year.to_string()))
