@@ -188,11 +188,12 @@ impl Broker {
     /// How many facts of a type are in the log.
     pub(crate) async fn count(&self, fact: FactType) -> u64 {
         let filters = vec![Subject::filter(fact)];
-        self.bus
-            .follow(Family::Conversation, filters, 1)
-            .await
-            .unwrap()
-            .backlog()
+        let mut replay = self.bus.replay(Family::Conversation, filters, 1);
+        let mut count = 0;
+        while replay.next_unread().await.unwrap().is_some() {
+            count += 1;
+        }
+        count
     }
 
     /// Waits until there are so many facts of a type, and not more.

@@ -135,10 +135,9 @@ impl Broker {
         ] {
             let stream = colloquy_contract::streams::of(family).name;
             let filters = vec![filter.to_owned()];
-            let mut follow = self.bus.follow(family, filters, 1).await.unwrap();
-            for _ in 0..follow.backlog() {
-                let logged = follow.next().await.unwrap();
-                places.push((stream.to_owned(), logged.sequence));
+            let mut replay = self.bus.replay(family, filters, 1);
+            while let Some(fact) = replay.next_unread().await.unwrap() {
+                places.push((stream.to_owned(), fact.sequence));
             }
         }
         places.sort();
