@@ -68,7 +68,10 @@ fn is_on_vehicle(strand: &Strand<'_>, run: &Run) -> bool {
     let capitals = run
         .at()
         .all(|at| strand.raw(at) == strand.raw(at).to_uppercase());
-    let vehicle = (at.saturating_sub(VEHICLE_TALK)..at).any(|at| is_vehicle(strand.lower(at)));
+    let before = (at.saturating_sub(VEHICLE_TALK)..at).rev();
+    let mut words = before.map(|at| strand.lower(at));
+    let told = words.find(|word| is_vehicle(word) || is_other_number(word));
+    let vehicle = told.is_some_and(is_vehicle);
     form && (2..=5).contains(&letters) && capitals && vehicle
 }
 
@@ -89,6 +92,30 @@ fn is_british(strand: &Strand<'_>, run: &Run) -> bool {
         && (c.is_ascii_digit() && d.is_ascii_digit())
         && letters.len() == 3
         && letters.iter().all(u8::is_ascii_uppercase)
+}
+
+/// What else has a number: `my car insurance policy …`.
+fn is_other_number(lower: &str) -> bool {
+    matches!(
+        lower,
+        "policy"
+            | "insurance"
+            | "claim"
+            | "number"
+            | "order"
+            | "reference"
+            | "ref"
+            | "code"
+            | "id"
+            | "invoice"
+            | "ticket"
+            | "booking"
+            | "case"
+            | "model"
+            | "part"
+            | "loan"
+            | "rental"
+    )
 }
 
 /// What has a plate.
