@@ -9,6 +9,9 @@ use std::ops::Range;
 use crate::text::Strand;
 use crate::words::{self, NumberWord};
 
+/// So many zeros in a row are said as "oh".
+const MOST_OHS: usize = 6;
+
 /// A number and where it stands in the strand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Number {
@@ -92,7 +95,13 @@ fn starts_number(strand: &Strand<'_>, at: usize) -> bool {
             words::number_word(word),
             Some(NumberWord::Digit(_) | NumberWord::Teen(_) | NumberWord::Tens(_))
         )
-        || (is_oh(word) && words::number_word(strand.lower(at + 1)).is_some())
+        || (is_oh(word) && words::number_word(behind_ohs(strand, at)).is_some())
+}
+
+/// The word behind `oh oh oh`.
+fn behind_ohs<'c>(strand: &Strand<'c>, at: usize) -> &'c str {
+    let mut words = (at..at + MOST_OHS).map(|at| strand.lower(at));
+    words.find(|word| !is_oh(word)).unwrap_or("")
 }
 
 /// `one` as in "the last one": no number, unless more digits follow.

@@ -16,6 +16,9 @@ const MOST_JOINERS: usize = 4;
 /// The number of a telephone has at least this many digits where it is told without its area.
 const SHORTEST_PHONE: usize = 7;
 
+/// The last part of a number has at most this many digits.
+const LONGEST_LAST: usize = 4;
+
 /// One member of a run: what it adds to the number or word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -132,7 +135,36 @@ pub(crate) fn of_digits(strand: &Strand<'_>, numbers: &[Number]) -> Vec<Run> {
             at: number.at.clone(),
             chars: number.digits.clone(),
         });
-    join(strand, items)
+    with_last_parts(strand, join(strand, items))
+}
+
+/// Puts the last part of a long number behind "and" to the rest: `2 9 5 1 3 4 5 and two three.` Where
+/// the rest is as long as the number of a telephone with its area, it is whole.
+fn with_last_parts(strand: &Strand<'_>, runs: Vec<Run>) -> Vec<Run> {
+    let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
+    for run in runs {
+        let at = run.at();
+        let short = run.len() <= LONGEST_LAST && !run.is_count(strand) && closes(strand, at.end);
+        let before = joined.last_mut().filter(|before| {
+            let tied = before.at().end + 1 == at.start
+                && strand.lower(at.start - 1) == "and"
+                && !strand.is_line_break(at.start);
+            short && tied && matches!(before.len(), SHORTEST_PHONE..=9 | 12..=17)
+        });
+        match before {
+            Some(before) => before.items.extend(run.items),
+            None => joined.push(run),
+        }
+    }
+    joined
+}
+
+/// Whether a clause ends before a word.
+fn closes(strand: &Strand<'_>, at: usize) -> bool {
+    at >= strand.len()
+        || strand.starts_turn(at)
+        || strand.gap(at).starts_with(['.', ',', '?', '!', ';'])
+        || matches!(strand.lower(at), "and" | "is" | "that" | "so" | "okay")
 }
 
 /// The runs of a strand in which there is a letter.
