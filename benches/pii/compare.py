@@ -46,36 +46,9 @@ def on_one_processor():
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def ours(program, lines, timed):
-    """What we find, and the characters per second of other lines, of which there must be many: the
-    program reads a thousand in less time than its start varies by."""
-    command = [program, "entities", "--jsonl"]
-
-    def run(lines):
-        start = time.perf_counter()
-        done = subprocess.run(
-            command,
-            check=True,
-            input=as_input(lines),
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=on_one_processor,
-        )
-        return time.perf_counter() - start, done.stdout
-
-    _, output = run(lines)
-    answers = [json.loads(line) for line in output.splitlines()]
-    found = {a["id"]: a["entities"] for a in answers}
-    if not timed:
-        return found, None
-    start = min(run(timed[:WARM_UP])[0] for _ in range(3))
-    seconds = min(run(timed)[0] for _ in range(2)) - start
-    return found, count(timed[WARM_UP:]) / seconds
-
-
-def presidio(model, lines, timed):
-    """What Presidio finds, and its characters per second; it tells its own time."""
-    command = [sys.executable, HERE / "presidio_side.py", model]
+def run(command, lines):
+    """What a program answers to lines, line by line, and how long it runs."""
+    start = time.perf_counter()
     done = subprocess.run(
         command,
         check=True,
@@ -84,9 +57,30 @@ def presidio(model, lines, timed):
         text=True,
         preexec_fn=on_one_processor,
     )
-    *answers, last = [json.loads(line) for line in done.stdout.splitlines()]
-    found = {a["id"]: a["entities"] for a in answers}
-    return found, count(lines) / last["seconds"] if timed else None
+    seconds = time.perf_counter() - start
+    return [json.loads(line) for line in done.stdout.splitlines()], seconds
+
+
+def found(answers):
+    return {a["id"]: a["entities"] for a in answers}
+
+
+def ours(program, lines, timed):
+    """What we find, and the characters per second of other lines, of which there must be many: the
+    program reads a thousand in less time than its start varies by."""
+    command = [program, "entities", "--jsonl"]
+    answers, _ = run(command, lines)
+    if not timed:
+        return found(answers), None
+    start = min(run(command, timed[:WARM_UP])[1] for _ in range(3))
+    seconds = min(run(command, timed)[1] for _ in range(2)) - start
+    return found(answers), count(timed[WARM_UP:]) / seconds
+
+
+def presidio(model, lines, timed):
+    """What Presidio finds, and its characters per second; it tells its own time."""
+    (*answers, last), _ = run([sys.executable, HERE / "presidio_side.py", model], lines)
+    return found(answers), count(lines) / last["seconds"] if timed else None
 
 
 def count(lines):

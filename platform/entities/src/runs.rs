@@ -161,10 +161,7 @@ fn with_last_parts(strand: &Strand<'_>, runs: Vec<Run>) -> Vec<Run> {
 
 /// Whether a clause ends before a word.
 fn closes(strand: &Strand<'_>, at: usize) -> bool {
-    at >= strand.len()
-        || strand.starts_turn(at)
-        || strand.gap(at).starts_with(['.', ',', '?', '!', ';'])
-        || matches!(strand.lower(at), "and" | "is" | "that" | "so" | "okay")
+    strand.ends_clause(at) || matches!(strand.lower(at), "and" | "is" | "that" | "so" | "okay")
 }
 
 /// The runs of a strand in which there is a letter.

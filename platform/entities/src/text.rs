@@ -204,6 +204,14 @@ impl<'t> Conversation<'t> {
     }
 }
 
+/// What a text begins with up to white space, and no more than some characters of it.
+pub(crate) fn up_to_space(text: &str, most: usize) -> &str {
+    let mut chars = text.char_indices();
+    let end = chars.by_ref().take(most).find(|(_, c)| c.is_whitespace());
+    let end = end.or_else(|| chars.next()).map(|(at, _)| at);
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
+}
+
 /// Combining marks belong to the letter before them.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
@@ -350,6 +358,11 @@ impl<'c> Strand<'c> {
             best = known(&name, end).map(|known| (end, known)).or(best);
         }
         best
+    }
+
+    /// Whether a clause ends before the word at a position, as punctuation or the end of the turn says.
+    pub(crate) fn ends_clause(&self, at: usize) -> bool {
+        self.starts_turn(at) || self.gap(at).starts_with(['.', ',', '?', '!', ';'])
     }
 
     /// Whether the words at a position are these.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Found, Scene};
 use crate::context::{Distance, Topic};
 use crate::entity::{Part, score, types};
-use crate::text::Conversation;
+use crate::text::{Conversation, up_to_space};
 use crate::words;
 
 /// An answer opens with at most this many words before what was asked for.
@@ -92,23 +92,15 @@ fn find_written(conversation: &Conversation<'_>, found: &mut Found) {
         };
         value = value[sign.len_utf8()..].trim_start_matches([' ', '"', '\'']);
         let start = text.len() - value.len();
-        let mut chars = value.char_indices().take(LONGEST_WRITTEN);
-        let length = chars.find(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
-        let longest = value.char_indices().nth(LONGEST_WRITTEN);
-        let length = length.or(longest.map(|(at, _)| at)).unwrap_or(value.len());
-        let word = value[..length].trim_end_matches([',', '.', ';', ')', '"', '\'']);
+        let word =
+            up_to_space(value, LONGEST_WRITTEN).trim_end_matches([',', '.', ';', ')', '"', '\'']);
         let marked = word.chars().any(|c| !c.is_alphabetic());
         let lower = word.to_lowercase();
         let told = word.chars().count() >= 3
             && !word.contains("://")
             && (marked || !(words::is_common(&lower) || is_said_of(&lower)));
         if told && word.chars().any(char::is_alphanumeric) {
-            let part = Part {
-                turn: token.turn,
-                start,
-                end: start + word.len(),
-            };
-            found.add_parts(vec![part], types::PASSWORD, lower, score::FORM);
+            add_written(token.turn, start, word, score::FORM, found);
         }
     }
 }
@@ -132,26 +124,10 @@ fn find_beside(scene: &Scene<'_>, found: &mut Found) {
         let rest = &turn.text[token.end..];
         let value = rest.trim_start_matches([' ', ':', '"', '\'']);
         let start = turn.text.len() - value.len();
-        let longest = value
-            .char_indices()
-            .nth(LONGEST_WRITTEN)
-            .map_or(value.len(), |(at, _)| at);
-        let value = &value[..longest];
-        let word = value.split(char::is_whitespace).next().unwrap_or("");
+        let word = up_to_space(value, LONGEST_WRITTEN);
         let word = word.trim_end_matches([',', '.', ';', ':', ')', '"', '\'', '?']);
         if is_like_password(word) && scene.context.mentioned(at, BESIDE, topics) {
-            let end = start + word.len();
-            let part = Part {
-                turn: token.turn,
-                start,
-                end,
-            };
-            found.add_parts(
-                vec![part],
-                types::PASSWORD,
-                word.to_lowercase(),
-                score::CONTEXT,
-            );
+            add_written(token.turn, start, word, score::CONTEXT, found);
         }
     }
 }
@@ -174,19 +150,15 @@ fn answer_line(scene: &Scene<'_>, at: usize, found: &mut Found) {
     let value = value.trim_end_matches(['.', ',', ';', '"']);
     if (1..=LONGEST_ANSWER).contains(&words) && !value.is_empty() && asked() {
         let start = token.end + line.find(value).unwrap_or(0);
-        let end = start + value.len();
-        let part = Part {
-            turn: token.turn,
-            start,
-            end,
-        };
-        found.add_parts(
-            vec![part],
-            types::PASSWORD,
-            value.to_lowercase(),
-            score::FORM,
-        );
+        add_written(token.turn, start, value, score::FORM, found);
     }
+}
+
+/// Adds what stands at a byte of a turn.
+fn add_written(turn: usize, start: usize, word: &str, score: f32, found: &mut Found) {
+    let end = start + word.len();
+    let part = Part { turn, start, end };
+    found.add_parts(vec![part], types::PASSWORD, word.to_lowercase(), score);
 }
 
 /// Letters with digits or signs among them, as people make them up: no number, no date, no address.
@@ -262,29 +234,15 @@ fn add(conversation: &Conversation<'_>, at: Range<usize>, found: &mut Found) {
         conversation.tokens[at.start],
         conversation.tokens[at.end - 1],
     );
-    let turn = conversation.turns[first.turn].text;
-    let end = last.end + glued(turn.get(last.end..).unwrap_or(""));
-    let text = &turn[first.start..end];
-    let part = Part {
-        turn: first.turn,
-        start: first.start,
-        end,
-    };
-    found.add_parts(
-        vec![part],
-        types::PASSWORD,
-        text.to_lowercase(),
-        score::CONTEXT + 0.01,
-    );
+    let text = conversation.turns[first.turn].text;
+    let end = last.end + glued(text.get(last.end..).unwrap_or(""));
+    let word = &text[first.start..end];
+    add_written(first.turn, first.start, word, score::CONTEXT + 0.01, found);
 }
 
 /// How much of what follows is tied to a password without a space and is no punctuation: `!$x`.
 fn glued(behind: &str) -> usize {
-    let mut chars = behind.char_indices().take(LONGEST_WRITTEN);
-    let end = chars.find(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
-    let longest = behind.char_indices().nth(LONGEST_WRITTEN);
-    let end = end.or(longest.map(|(at, _)| at)).unwrap_or(behind.len());
-    let tied = behind[..end].trim_end_matches([
+    let tied = up_to_space(behind, LONGEST_WRITTEN).trim_end_matches([
         '.', ',', '?', '!', ';', ':', ')', '"', '\'', '\u{2019}', '\u{201d}',
     ]);
     tied.len()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Found, Scene};
 use crate::context::Topic;
 use crate::entity::{Part, score, types};
-use crate::text::Conversation;
+use crate::text::{Conversation, up_to_space};
 use crate::words;
 
 /// A written name has at most this many characters.
@@ -140,11 +140,8 @@ fn name_at(conversation: &Conversation<'_>, turn: usize, at: usize, found: &mut 
     {
         start -= 1;
     }
-    let rest = &content.text[start..];
-    let longest = rest.char_indices().nth(LONGEST_WRITTEN);
-    let rest = &rest[..longest.map_or(rest.len(), |(at, _)| at)];
-    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let name = rest[..length].trim_end_matches([',', '.', '?', '!', ';', ':', ')', '"']);
+    let name = up_to_space(&content.text[start..], LONGEST_WRITTEN);
+    let name = name.trim_end_matches([',', '.', '?', '!', ';', ':', ')', '"']);
     let lower = name.to_lowercase();
     let written = start + name.len();
     let coded = name

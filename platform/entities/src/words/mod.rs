@@ -52,6 +52,11 @@ pub(crate) fn is_given_name(lower: &str) -> bool {
     GIVEN_NAMES.contains(lower)
 }
 
+/// Whether a word, as it is written, begins with a capital.
+pub(crate) fn is_capital(raw: &str) -> bool {
+    raw.starts_with(char::is_uppercase)
+}
+
 /// Whether a word, in lower case, is a common word and so no name on its own.
 pub(crate) fn is_common(lower: &str) -> bool {
     COMMON_WORDS.contains(lower) || is_filler(lower) || number_word(lower).is_some()

@@ -5,6 +5,9 @@ use std::ops::Range;
 use colloquy_entities::Recognizers;
 use rand::{rngs::StdRng, seq::IndexedRandom};
 
+/// How many conversations each test makes.
+pub(crate) const CALLS: usize = 1_000;
+
 pub(crate) const DIGITS: [&str; 10] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 ];

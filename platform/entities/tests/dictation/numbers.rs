@@ -3,10 +3,7 @@
 use colloquy_entities::Recognizers;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use crate::call::{Call, DIGITS, TEENS, TENS};
-
-/// How many numbers are dictated.
-const CALLS: usize = 1_000;
+use crate::call::{CALLS, Call, DIGITS, TEENS, TENS};
 
 const FILLERS: [&str; 11] = [
     "uh",

@@ -3,10 +3,7 @@
 use colloquy_entities::Recognizers;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use crate::call::{Call, DIGITS, in_words};
-
-/// How many conversations are made.
-const CALLS: usize = 1_000;
+use crate::call::{CALLS, Call, DIGITS, in_words};
 
 const FIRST: [&str; 16] = [
     "Marguerite",

@@ -13,13 +13,14 @@ pub(super) fn find(dates: &Dates<'_>, found: &mut Found) {
     let strand = &dates.reading.strand;
     for at in 0..strand.len() {
         let lower = strand.lower(at);
-        let value = if words::is_weekday(lower) || (is_short(lower) && is_capital(strand.raw(at))) {
-            Some((with_time(dates.reading, at + 1), lower.to_owned()))
-        } else if dates.leads_to_month(at) {
-            words::month(lower).map(|month| (at + 1, format!("--{month:02}")))
-        } else {
-            dates.lone_year(at)
-        };
+        let value =
+            if words::is_weekday(lower) || (is_short(lower) && words::is_capital(strand.raw(at))) {
+                Some((with_time(dates.reading, at + 1), lower.to_owned()))
+            } else if dates.leads_to_month(at) {
+                words::month(lower).map(|month| (at + 1, format!("--{month:02}")))
+            } else {
+                dates.lone_year(at)
+            };
         if let Some((end, value)) = value {
             // "Friday at 8:40" is as sure as its time.
             let timed = end > at + 1 && words::is_weekday(lower);
@@ -70,10 +71,6 @@ fn is_short(lower: &str) -> bool {
     matches!(lower, "tue" | "tues" | "thu" | "thur" | "thurs" | "fri")
 }
 
-fn is_capital(raw: &str) -> bool {
-    raw.starts_with(char::is_uppercase)
-}
-
 impl Dates<'_> {
     /// Whether a word is a month's name: what stands before it leads to one, and to nobody called
     /// April.
@@ -82,7 +79,7 @@ impl Dates<'_> {
         if words::month(strand.lower(at)).is_none() || strand.starts_turn(at) {
             return false;
         }
-        let cased = is_capital(strand.raw(at));
+        let cased = words::is_capital(strand.raw(at));
         let before = strand.lower_before(at);
         let sure = matches!(before, "in" | "since" | "until" | "till" | "during" | "mid");
         let likely = matches!(
@@ -167,10 +164,7 @@ impl Dates<'_> {
             "on" | "by" | "until" | "till" | "since" | "before" | "after" | "from" | "through"
         );
         let end = number.at.end;
-        let closes = strand.starts_turn(end)
-            || end >= strand.len()
-            || strand.gap(end).starts_with(['.', ',', '?', '!', ';'])
-            || is_joint(strand.lower(end));
+        let closes = strand.ends_clause(end) || is_joint(strand.lower(end));
         (led && closes).then(|| (number.at.clone(), format!("---{day:02}")))
     }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use foldhash::HashMap;
 
-use super::{LONGEST_NAME, add, fields, is_capital, is_joining, is_stop, told};
+use super::{LONGEST_NAME, add, fields, is_joining, is_stop, told};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::text::Strand;
@@ -139,7 +139,7 @@ pub(super) fn partners_end(strand: &Strand<'_>, start: usize) -> Option<usize> {
         let raw = strand.raw(at);
         let lower = strand.lower_any(at);
         let name = words::is_surname(&lower) || words::is_given_name(&lower);
-        (is_capital(raw) || !cased)
+        (words::is_capital(raw) || !cased)
             && raw.chars().count() > 1
             && raw.chars().all(char::is_alphabetic)
             && words::month(&lower).is_none()
@@ -167,8 +167,8 @@ pub(super) fn follows_person(strand: &Strand<'_>, at: usize) -> bool {
     at >= 2
         && strand.gap(at) == ", "
         && strand.gap(at - 1) == " "
-        && is_capital(strand.raw(at - 1))
-        && is_capital(strand.raw(at - 2))
+        && words::is_capital(strand.raw(at - 1))
+        && words::is_capital(strand.raw(at - 2))
         && words::is_given_name(strand.lower(at - 2))
 }
 
@@ -204,14 +204,14 @@ pub(super) fn capitals(strand: &Strand<'_>, start: usize) -> usize {
         let (raw, gap) = (strand.raw(end), strand.gap(end));
         let close = end == start
             || matches!(gap, " " | "-" | "&" | " & " | ". ")
-            || (matches!(gap, "'" | "\u{2019}") && (is_capital(raw) || is_own(strand, end)));
+            || (matches!(gap, "'" | "\u{2019}") && (words::is_capital(raw) || is_own(strand, end)));
         // ". " within an abbreviation only.
         let sentence = end > start && gap == ". " && strand.raw(end - 1).chars().count() > 2;
         let mark = raw.chars().any(char::is_uppercase) || (raw == "s" && is_own(strand, end));
         let joins = end > start
             && is_joining(raw)
             && !matches!(raw, "and" | "the" | "y" | "e" | "i")
-            && (is_capital(strand.raw(end + 1)) || is_joining(strand.raw(end + 1)))
+            && (words::is_capital(strand.raw(end + 1)) || is_joining(strand.raw(end + 1)))
             && gap == " ";
         if !close || sentence || !(mark || joins) || raw == "I" {
             break;
@@ -226,7 +226,7 @@ fn is_own(strand: &Strand<'_>, at: usize) -> bool {
     strand.raw(at) == "s"
         && matches!(strand.gap(at), "'" | "\u{2019}")
         && (strand.gap(at + 1) != " "
-            || is_capital(strand.raw(at + 1))
+            || words::is_capital(strand.raw(at + 1))
             || matches!(
                 strand.lower(at + 1),
                 "in" | "on"

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::kind_words::{
     is_business, is_head, is_institution, is_lead, is_middle, is_small_form, is_topic,
 };
-use super::{LONGEST_NAME, add, is_capital, is_stop, starts_sentence};
+use super::{LONGEST_NAME, add, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::text::Strand;
@@ -25,10 +25,10 @@ pub(super) fn find(strand: &Strand<'_>, at: usize, found: &mut Found) {
         return;
     }
     let cased = strand.is_cased(at);
-    if cased && is_capital(strand.raw(at)) && is_lead(lower) {
+    if cased && words::is_capital(strand.raw(at)) && is_lead(lower) {
         before_name(strand, at, found);
     }
-    if cased && is_capital(strand.raw(at)) && (is_institution(lower) || is_business(lower)) {
+    if cased && words::is_capital(strand.raw(at)) && (is_institution(lower) || is_business(lower)) {
         behind_capitals(strand, at, found);
     } else if !cased && lower == "and" {
         and_sons(strand, at, found);
@@ -50,7 +50,7 @@ pub(in crate::recognizers) fn is_kind_in_small_letters(lower: &str) -> bool {
 /// Words in capitals before a kind.
 fn behind_capitals(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let goes_on = strand.gap(at + 1) == " "
-        && is_capital(strand.raw(at + 1))
+        && words::is_capital(strand.raw(at + 1))
         && (is_institution(strand.lower(at + 1)) || is_business(strand.lower(at + 1)));
     // "Mobile: …" is a label.
     if goes_on || strand.tail(at).starts_with(':') {
@@ -76,8 +76,8 @@ fn behind_capitals(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let plain = (start..at).any(|at| words::is_common(strand.lower(at)));
     let within = !starts_sentence(strand, start)
         && matches!(strand.gap(start), " ")
-        && (!is_capital(strand.raw(start - 1)) || is_stop(strand.lower(start - 1)))
-        && !(strand.gap(at + 1) == " " && is_capital(strand.raw(at + 1)));
+        && (!words::is_capital(strand.raw(start - 1)) || is_stop(strand.lower(start - 1)))
+        && !(strand.gap(at + 1) == " " && words::is_capital(strand.raw(at + 1)));
     let score = match (named, institution) {
         (true, true) => score::CONTEXT,
         (true, false) => score::MODEL + 0.05,
@@ -93,8 +93,8 @@ fn before_name(strand: &Strand<'_>, at: usize, found: &mut Found) {
     while end < strand.len()
         && end - at < LONGEST_NAME
         && matches!(strand.gap(end), " " | "-")
-        && (is_capital(strand.raw(end))
-            || (super::is_joining(strand.raw(end)) && is_capital(strand.raw(end + 1))))
+        && (words::is_capital(strand.raw(end))
+            || (super::is_joining(strand.raw(end)) && words::is_capital(strand.raw(end + 1))))
     {
         end += 1;
     }
@@ -113,13 +113,14 @@ fn fits(strand: &Strand<'_>, at: usize) -> bool {
     ) && at > 1
         && strand.gap(at) == " "
         && strand.gap(at - 1) == " "
-        && (is_capital(strand.raw(at - 2)) || matches!(strand.raw(at - 2), "van" | "von" | "de"));
+        && (words::is_capital(strand.raw(at - 2))
+            || matches!(strand.raw(at - 2), "van" | "von" | "de"));
     let close = particle
         || matches!(strand.gap(at), " " | "-" | "&" | " & ")
         || apostrophe(at)
         || (strand.gap(at) == ". " && raw == "St");
     let possessive = raw == "s" && at > 1 && apostrophe(at - 1);
-    close && (possessive || particle || (is_capital(raw) && !is_stop(strand.lower(at - 1))))
+    close && (possessive || particle || (words::is_capital(raw) && !is_stop(strand.lower(at - 1))))
 }
 
 /// Whether a word is a name rather than a word.
@@ -206,7 +207,7 @@ fn in_small_letters(strand: &Strand<'_>, at: usize, found: &mut Found) {
 /// `University of Nairobi`, `the Royal Bank of Canada`, `department of labor`.
 fn of_something(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let cased = strand.is_cased(at);
-    if cased && !is_capital(strand.raw(at)) {
+    if cased && !words::is_capital(strand.raw(at)) {
         return;
     }
     let mut start = at;
@@ -236,7 +237,7 @@ fn leads(strand: &Strand<'_>, at: usize) -> bool {
     let lower = strand.lower(at);
     if strand.is_cased(at) {
         let group = crate::recognizers::group::is_group(lower);
-        return is_capital(strand.raw(at))
+        return words::is_capital(strand.raw(at))
             && !is_stop(lower)
             && !group
             && (!starts_sentence(strand, at) || strand.gap(at) == ": ")
@@ -266,14 +267,14 @@ fn object(strand: &Strand<'_>, start: usize) -> Range<usize> {
         let tied = end == start || gap == " ";
         let lower = strand.lower(end);
         let word = if cased {
-            is_capital(strand.raw(end))
+            words::is_capital(strand.raw(end))
         } else {
             end == start && !is_stop(lower) && !words::is_filler(lower)
         };
         let joins = cased
             && matches!(lower, "and" | "of" | "de" | "the")
             && end > start
-            && is_capital(strand.raw(end + 1))
+            && words::is_capital(strand.raw(end + 1))
             && strand.gap(end + 1) == " "
             && (lower != "and" || goes_on_behind_and(strand, start, end));
         if !tied || !(word || joins) {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use foldhash::HashSet;
 
-use super::{add, is_capital, starts_sentence};
+use super::{add, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::text::Strand;
@@ -33,7 +33,7 @@ pub(super) fn find(strand: &Strand<'_>, found: &mut Found) {
         };
         if sure && !is_part(strand, &name) {
             // Surer than a person's name that begins alike: "Morgan Stanley", "Kaiser Permanente".
-            let goes_on = strand.gap(end) == " " && is_capital(strand.raw(end));
+            let goes_on = strand.gap(end) == " " && words::is_capital(strand.raw(end));
             let score = if end - at > 1 && known == Known::Only && !goes_on {
                 score::CONTEXT + 0.01
             } else {
@@ -113,9 +113,9 @@ fn is_meant(strand: &Strand<'_>, name: &Range<usize>) -> bool {
     let length: usize = name.clone().map(|at| strand.raw(at).len()).sum();
     if name.len() == 1 && length < SHORTEST_WORD {
         let raw = strand.raw(name.start);
-        let written = raw.chars().all(|c| !c.is_lowercase()) && is_capital(raw);
+        let written = raw.chars().all(|c| !c.is_lowercase()) && words::is_capital(raw);
         let word = words::is_english(strand.lower(name.start));
-        let mixed = is_capital(raw) && !word && !starts_sentence(strand, name.start);
+        let mixed = words::is_capital(raw) && !word && !starts_sentence(strand, name.start);
         return (cased && (written || mixed))
             || (!cased && !word && length > 2)
             || (!cased && is_cued(strand, name));
@@ -139,7 +139,7 @@ fn is_meant(strand: &Strand<'_>, name: &Range<usize>) -> bool {
 fn is_told(strand: &Strand<'_>, name: &Range<usize>) -> bool {
     let start = name.start;
     let lower = strand.lower_any(start);
-    let capitals = name.clone().all(|at| is_capital(strand.raw(at)));
+    let capitals = name.clone().all(|at| words::is_capital(strand.raw(at)));
     if !strand.is_cased(start) {
         return is_cued(strand, name);
     }
@@ -152,7 +152,7 @@ fn is_told(strand: &Strand<'_>, name: &Range<usize>) -> bool {
     let plain = words::is_english(&lower) && !words::is_surname(&lower) && !words::is_place(&lower);
     let inside = !starts_sentence(strand, start)
         && strand.gap(start) == " "
-        && !is_capital(strand.raw(start.wrapping_sub(1)));
+        && !words::is_capital(strand.raw(start.wrapping_sub(1)));
     (plain || name.len() > 1) && inside && !words::is_given_name(&lower)
 }
 
@@ -163,9 +163,10 @@ fn is_part(strand: &Strand<'_>, name: &Range<usize>) -> bool {
     }
     let before = strand.lower_before(name.start);
     let joined = matches!(strand.gap(name.start), " " | ". " | "-");
-    let named = is_capital(strand.raw(name.start.wrapping_sub(1))) && words::is_given_name(before);
+    let named =
+        words::is_capital(strand.raw(name.start.wrapping_sub(1))) && words::is_given_name(before);
     let titled = words::is_title(before) && strand.is_cased(name.start);
-    let behind = strand.gap(name.end) == "-" && is_capital(strand.raw(name.end));
+    let behind = strand.gap(name.end) == "-" && words::is_capital(strand.raw(name.end));
     let dotted = strand.gap(name.start).ends_with(['@', '/', '.'])
         || strand.gap(name.end).starts_with(['@', '/'])
         || (strand.gap(name.end) == "." && !strand.raw(name.end).is_empty());

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{is_capital, is_stop, starts_sentence};
+use super::{is_stop, starts_sentence};
 use crate::text::Strand;
 use crate::words;
 
@@ -68,7 +68,8 @@ fn single(strand: &Strand<'_>, at: usize, lower: &str) -> Option<Look> {
     }
     if words::is_english(lower) {
         let inside = !starts_sentence(strand, at) && strand.is_cased(at);
-        return (inside && is_capital(raw) && !words::is_given_word(lower)).then_some(Look::Word);
+        return (inside && words::is_capital(raw) && !words::is_given_word(lower))
+            .then_some(Look::Word);
     }
     Some(if words::is_place(lower) {
         Look::Place

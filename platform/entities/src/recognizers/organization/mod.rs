@@ -85,7 +85,7 @@ fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
     // "Jane Robinson, Gisbert y Izquierdo": she, and two.
     let person = cased
         && strand.gap(at) == " "
-        && is_capital(strand.raw(at.wrapping_sub(1)))
+        && words::is_capital(strand.raw(at.wrapping_sub(1)))
         && words::is_given_name(strand.lower_before(at));
     let goes_on = strand.gap(at) == ", " && !cues::follows_person(strand, at);
     if three && name(at) && name(at + 1) && name(at + 3) && !goes_on && !listed && !person {
@@ -97,10 +97,6 @@ fn partners(strand: &Strand<'_>, at: usize, found: &mut Found) {
             add(strand, at..at + 4, score::CONTEXT, found);
         }
     }
-}
-
-fn is_capital(raw: &str) -> bool {
-    raw.starts_with(char::is_uppercase)
 }
 
 /// Whether a sentence, a line or a turn begins with a word, so that its capital says nothing.

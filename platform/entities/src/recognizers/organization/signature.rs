@@ -1,7 +1,7 @@
 //! The company in a signature: a line below the name, or behind it and a comma.
 
 use super::look::{Look, look};
-use super::{LONGEST_NAME, add, is_capital, is_joining};
+use super::{LONGEST_NAME, add, is_joining};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::recognizers::title::is_occupation;
@@ -116,7 +116,8 @@ fn above_number(strand: &Strand<'_>, start: usize, found: &mut Found) {
 /// Whether a word in capitals is a given name, be it a word, too.
 fn is_given(strand: &Strand<'_>, at: usize) -> bool {
     let lower = strand.lower_any(at);
-    is_capital(strand.raw(at)) && (words::is_given_name(&lower) || words::is_given_word(&lower))
+    words::is_capital(strand.raw(at))
+        && (words::is_given_name(&lower) || words::is_given_word(&lower))
 }
 
 /// Whether a line is nothing but words in capitals that may name a company, one of which is none.
@@ -136,7 +137,7 @@ fn is_company_field(strand: &Strand<'_>, start: usize, end: usize) -> bool {
         let tied =
             at == start || matches!(strand.gap(at), " " | "-" | " & " | "&" | "'" | "\u{2019}");
         let letters = raw.chars().all(char::is_alphabetic);
-        tied && letters && (is_capital(raw) || is_joining(raw) || raw == "s")
+        tied && letters && (words::is_capital(raw) || is_joining(raw) || raw == "s")
     });
     let unknown = (start..end).any(|at| {
         let lower = strand.lower_any(at);
@@ -154,7 +155,7 @@ fn is_company_field(strand: &Strand<'_>, start: usize, end: usize) -> bool {
 /// `Kind regards, Jane Smith, Brightmoor, +44 20 7946 0123`.
 fn in_row(strand: &Strand<'_>, start: usize, found: &mut Found) {
     let cased = strand.is_cased(start);
-    let fits = |at: usize| is_capital(strand.raw(at)) || !cased;
+    let fits = |at: usize| words::is_capital(strand.raw(at)) || !cased;
     let field_end = |from: usize, most: usize| {
         let mut at = from;
         while at < strand.len()

@@ -3,7 +3,7 @@
 
 use super::around::said::is_companys;
 use super::cues::{Cue, LONGEST_SAID, behind_cue, is_function_word};
-use super::{LONGEST_NAME, add, is_capital, is_joining, is_stop, starts_sentence};
+use super::{LONGEST_NAME, add, is_joining, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::text::Strand;
@@ -42,7 +42,7 @@ fn before_verb(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let fits = |at: usize| {
         let lower = strand.lower(at);
         if cased {
-            is_capital(strand.raw(at)) && !is_stop(lower)
+            words::is_capital(strand.raw(at)) && !is_stop(lower)
         } else {
             !is_function_word(lower) && !words::is_common(lower)
         }
@@ -74,7 +74,7 @@ fn before_possession(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && matches!(strand.gap(at), "'" | "\u{2019}")
         && strand.gap(at + 1) == " "
         && is_owned(strand, at + 1);
-    if !owned || at == 0 || !is_capital(strand.raw(at - 1)) {
+    if !owned || at == 0 || !words::is_capital(strand.raw(at - 1)) {
         return;
     }
     let end = at;
@@ -82,12 +82,12 @@ fn before_possession(strand: &Strand<'_>, at: usize, found: &mut Found) {
     while start > 0
         && end - start < LONGEST_NAME
         && matches!(strand.gap(start), " " | "-" | "&" | " & ")
-        && (is_capital(strand.raw(start - 1)) || is_joining(strand.raw(start - 1)))
+        && (words::is_capital(strand.raw(start - 1)) || is_joining(strand.raw(start - 1)))
         && !is_stop(strand.lower(start - 1))
     {
         start -= 1;
     }
-    while start < end && !is_capital(strand.raw(start)) {
+    while start < end && !words::is_capital(strand.raw(start)) {
         start += 1;
     }
     let common = starts_sentence(strand, start) && words::is_english(strand.lower(start));

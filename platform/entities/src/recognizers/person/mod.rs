@@ -198,7 +198,9 @@ fn in_answer(scene: &Scene<'_>, strand: &Strand<'_>, turn: usize, found: &mut Fo
     let Some(end) = name(strand, at, true) else {
         return;
     };
-    let capitals = (at..end).filter(|at| is_capital(strand.raw(*at))).count();
+    let capitals = (at..end)
+        .filter(|at| words::is_capital(strand.raw(*at)))
+        .count();
     let alone = strand.starts_turn(end) || strand.tail(end - 1).starts_with(['.', ',', '?']);
     let given = words::is_given_name(strand.lower(at));
     if given || capitals >= 2 || (alone && (capitals == 1 || end - at == 2)) {
@@ -219,13 +221,14 @@ fn is_opening(word: &str) -> bool {
 fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
     let first = strand.raw(at);
     let lower = strand.lower(at);
-    let next_capital = is_capital(strand.raw(at + 1)) && matches!(strand.gap(at + 1), " " | "-");
+    let next_capital =
+        words::is_capital(strand.raw(at + 1)) && matches!(strand.gap(at + 1), " " | "-");
     let led = is_particle(lower) && (next_capital || is_particle(strand.lower(at + 1)));
-    let capital = is_capital(first) || led;
+    let capital = words::is_capital(first) || led;
     // "Will" alone is a word, "Will Turner" is a name.
     let doubted = words::is_common(lower)
         && !(words::is_word_and_name(lower)
-            && is_capital(first)
+            && words::is_capital(first)
             && next_capital
             && !words::is_common(strand.lower(at + 1)));
     let fits = |raw: &str| raw.chars().count() >= 2 && raw.chars().all(is_name_char);
@@ -241,22 +244,22 @@ fn name(strand: &Strand<'_>, at: usize, any_case: bool) -> Option<usize> {
         let initial = strand.raw(end - 1).chars().count() == 1;
         let close = matches!(gap, " " | "-" | "'" | "\u{2019}") || (gap == ". " && initial);
         let next = end + 1;
-        let particle =
-            is_particle(lower) && (is_capital(strand.raw(next)) || is_particle(strand.lower(next)));
+        let particle = is_particle(lower)
+            && (words::is_capital(strand.raw(next)) || is_particle(strand.lower(next)));
         let middle = raw.chars().count() == 1 && raw.starts_with(char::is_uppercase) && raw != "I";
         let apostrophe = matches!(gap, "'" | "\u{2019}");
-        if apostrophe && (!is_capital(raw) || strand.raw(end - 1).len() > 2) {
+        if apostrophe && (!words::is_capital(raw) || strand.raw(end - 1).len() > 2) {
             break;
         }
         let unit = is_unit(lower) && strand.raw(next).starts_with(|c: char| c.is_ascii_digit());
         // "my boss henrietta signed it"
         let verb = !capital && lower.ends_with("ed") && words::is_english(lower);
         let word = fits(raw)
-            && (is_capital(raw) || !capital)
+            && (words::is_capital(raw) || !capital)
             && !words::is_common(lower)
             && !unit
             && !verb;
-        if !close || !(word || particle || (middle && is_capital(strand.raw(end + 1)))) {
+        if !close || !(word || particle || (middle && words::is_capital(strand.raw(end + 1)))) {
             break;
         }
         let third = end - at == 2
@@ -295,10 +298,6 @@ fn is_unit(lower: &str) -> bool {
         lower,
         "apt" | "apartment" | "suite" | "ste" | "unit" | "flat"
     )
-}
-
-fn is_capital(raw: &str) -> bool {
-    raw.starts_with(char::is_uppercase)
 }
 
 fn is_name_char(c: char) -> bool {

@@ -1,6 +1,6 @@
 //! Names by their place in a text: below the greeting of a letter, and in the field of a form.
 
-use super::{add, is_capital, is_name_char};
+use super::{add, is_name_char};
 use crate::entity::score;
 use crate::recognizers::{Found, organization};
 use crate::text::Strand;
@@ -48,7 +48,7 @@ fn name_end(strand: &Strand<'_>, start: usize) -> usize {
         let tied = end == start
             || matches!(strand.gap(end), " " | "-" | "'" | "\u{2019}")
             || (initial && strand.gap(end) == ". ");
-        if !tied || !is_capital(raw) || !raw.chars().all(is_name_char) {
+        if !tied || !words::is_capital(raw) || !raw.chars().all(is_name_char) {
             break;
         }
         end += 1;

@@ -1,6 +1,6 @@
 //! Names that are known by what is told of them, by their form, and by the names beside them.
 
-use super::{add, is_capital, is_group, is_name_char, name};
+use super::{add, is_group, is_name_char, name};
 use crate::entity::score;
 use crate::recognizers::title::is_occupation;
 use crate::recognizers::{Found, organization};
@@ -42,7 +42,7 @@ pub(super) fn doer(strand: &Strand<'_>, at: usize, found: &mut Found) {
         && !words::is_company(&lower)
         && !words::is_acronym(&lower)
         && !is_group(&lower);
-    let alone = strand.gap(at) != " " || !is_capital(strand.raw(at.wrapping_sub(1)));
+    let alone = strand.gap(at) != " " || !words::is_capital(strand.raw(at.wrapping_sub(1)));
     let article = matches!(strand.lower_before(at), "the" | "a" | "an");
     let capitals = raw.chars().count() > 3 && raw.chars().all(char::is_uppercase);
     if unknown
@@ -83,7 +83,7 @@ pub(super) fn aged(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let fits = !words::is_common(&lower)
         && !words::is_title(&lower)
         && (!words::is_english(&lower) || words::is_given_word(&lower) || comma);
-    let alone = !is_capital(strand.raw(at.wrapping_sub(1))) || strand.gap(at) != " ";
+    let alone = !words::is_capital(strand.raw(at.wrapping_sub(1))) || strand.gap(at) != " ";
     let article = matches!(
         strand.lower_before(at),
         "the" | "a" | "an" | "my" | "his" | "her"
@@ -97,7 +97,7 @@ pub(super) fn aged(strand: &Strand<'_>, at: usize, found: &mut Found) {
 pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let letter = strand.raw(at + 1);
     let initial = letter.chars().count() == 1
-        && is_capital(letter)
+        && words::is_capital(letter)
         && letter != "I"
         && strand.gap(at + 1) == " "
         && matches!(strand.gap(at + 2), " " | ". ");
@@ -108,7 +108,7 @@ pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
         let raw = strand.raw(at);
         let lower = strand.lower_any(at);
         let capitals = raw.chars().all(char::is_uppercase);
-        is_capital(raw)
+        words::is_capital(raw)
             && !capitals
             && raw.chars().count() >= 2
             && raw.chars().all(is_name_char)
@@ -125,16 +125,16 @@ pub(super) fn with_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
 pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let letter = strand.raw(at);
     let initial = letter.chars().count() == 1
-        && is_capital(letter)
+        && words::is_capital(letter)
         && strand.gap(at + 1) == ". "
         && !matches!(strand.gap(at), "." | "'" | "\u{2019}" | "-" | "&");
-    let before = at > 0 && strand.gap(at) == " " && is_capital(strand.raw(at - 1));
+    let before = at > 0 && strand.gap(at) == " " && words::is_capital(strand.raw(at - 1));
     if !initial || before {
         return;
     }
     let raw = strand.raw(at + 1);
     let lower = strand.lower_any(at + 1);
-    let named = is_capital(raw)
+    let named = words::is_capital(raw)
         && raw.chars().count() >= 3
         && !raw.chars().all(char::is_uppercase)
         && raw.chars().all(is_name_char)
@@ -142,7 +142,7 @@ pub(super) fn behind_initial(strand: &Strand<'_>, at: usize, found: &mut Found) 
         && !words::is_place(&lower)
         && !words::is_company(&lower)
         && !words::is_no_name(&lower);
-    let goes_on = strand.gap(at + 2) == " " && is_capital(strand.raw(at + 2));
+    let goes_on = strand.gap(at + 2) == " " && words::is_capital(strand.raw(at + 2));
     if named && !goes_on {
         add(strand, at..at + 2, score::MODEL + 0.01, found);
     }
@@ -277,7 +277,7 @@ fn is_kin(word: &str) -> bool {
 pub(super) fn enumerated(strand: &Strand<'_>, at: usize, found: &mut Found) {
     let item = |at: usize| {
         let raw = strand.raw(at);
-        is_capital(raw) && raw.chars().count() >= 2 && raw.chars().all(is_name_char)
+        words::is_capital(raw) && raw.chars().count() >= 2 && raw.chars().all(is_name_char)
     };
     let tied = |at: usize| strand.gap(at) == ", ";
     // Each list is read once, from its first word.

@@ -7,7 +7,6 @@ use super::said::{
 };
 use super::{HINT, SAID, SURE, back};
 use crate::recognizers::organization::cues::{capitals, partners_end};
-use crate::recognizers::organization::is_capital;
 use crate::text::Strand;
 use crate::words;
 
@@ -187,7 +186,7 @@ fn apposition(strand: &Strand<'_>, start: usize) -> u8 {
 fn is_person(strand: &Strand<'_>, end: usize) -> bool {
     let Some(last) = end
         .checked_sub(1)
-        .filter(|last| is_capital(strand.raw(*last)))
+        .filter(|last| words::is_capital(strand.raw(*last)))
     else {
         return false;
     };
@@ -204,7 +203,7 @@ fn is_person(strand: &Strand<'_>, end: usize) -> bool {
     };
     let given = strand.lower_any(first);
     let unknown = |lower: &str| !words::is_english(lower) && !words::is_place(lower);
-    is_capital(strand.raw(first))
+    words::is_capital(strand.raw(first))
         && !words::is_company(&lower)
         && (is_given(&given) || words::is_title(&given) || (unknown(&given) && unknown(&lower)))
 }

@@ -14,7 +14,7 @@ use said::is_kind_noun;
 
 use super::cues::{capitals, is_function_word, partners_end};
 use super::look::{Look, look};
-use super::{add, is_capital, is_stop, starts_sentence};
+use super::{add, is_stop, starts_sentence};
 use crate::entity::score;
 use crate::recognizers::Found;
 use crate::text::Strand;
@@ -91,7 +91,7 @@ fn partnership(strand: &Strand<'_>, at: usize, found: &mut Found) {
     }
     let name = |at: usize| {
         let raw = strand.raw(at);
-        is_capital(raw)
+        words::is_capital(raw)
             && raw.chars().count() > 2
             && raw.chars().all(char::is_alphabetic)
             && !words::is_given_name(&strand.lower_any(at))
@@ -117,7 +117,7 @@ fn pair(strand: &Strand<'_>, end: usize, score: f32, found: &mut Found) {
     if !matches!(strand.lower(end), "and" | "or")
         || strand.gap(end) != " "
         || strand.gap(other) != " "
-        || !is_capital(strand.raw(other))
+        || !words::is_capital(strand.raw(other))
     {
         return;
     }
@@ -137,7 +137,7 @@ fn opens_name(strand: &Strand<'_>, at: usize) -> bool {
     if !strand.raw(at).chars().any(char::is_uppercase) || strand.raw(at) == "I" {
         return false;
     }
-    if at == 0 || !is_capital(strand.raw(at - 1)) {
+    if at == 0 || !words::is_capital(strand.raw(at - 1)) {
         return true;
     }
     match strand.gap(at) {
